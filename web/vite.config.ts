@@ -61,6 +61,7 @@ function requestFirst(): Plugin {
 
 export default defineConfig({
   plugins: [react(), strictStyles(), paintLast(), requestFirst()],
+  define: { __DOCS__: JSON.stringify(process.env["CONDUCTO_SITE_URL"] ?? "") },
   resolve: {
     alias: {
       "@": here("./src"),

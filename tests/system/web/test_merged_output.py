@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, choose, eventually, viewer_of
+from support.browser import agent_api, eventually, viewer_of
 from system.web.scripts import launch
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ def test_services_print_in_the_same_sequence_and_a_strip_shows_when(viewer: View
     picture(page, "services")
     assert viewer.axe() == []
 
-    choose(page, "Output options", "Only services")
+    page.get_by_role("button", name="Output options").click()
+    page.get_by_role("menuitemcheckbox", name="Only services").click()
     expect(log).not_to_contain_text("payout begins")
     assert {text.split(" for ")[0] for text in lines(page)} == {"stub begins", "WARN stub is slow"}
     page.get_by_role("button", name="Output options").click()

@@ -15,6 +15,7 @@ import {
 } from "@/activity/model/rows";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { IN_CLOUD } from "@/api/deployment";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -66,17 +67,22 @@ function Nothing() {
     )
     .toSorted((a, b) => a.next - b.next)[0];
   return (
-    <EmptyState title="Nothing runs and nothing waits">
-      <p className="muted">
-        Commands of every pipeline appear here while they run or wait.
-        {due === undefined
+    <EmptyState
+      icon="activity"
+      title="Nothing runs and nothing waits"
+      text={`Commands of every pipeline appear here while they run or wait, with what holds them.${
+        due === undefined
           ? ""
-          : ` The next schedule, ${visible(due.name)}, starts ${moment(due.next)}.`}
-      </p>
-      <a className="button button-plain" href="/schedules" onClick={followLink}>
-        Schedules
-      </a>
-    </EmptyState>
+          : ` The next schedule, ${visible(due.name)}, starts ${moment(due.next)}.`
+      }`}
+      example={`python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`}
+      action={
+        <a className="button button-plain" href="/schedules" onClick={followLink}>
+          Schedules
+        </a>
+      }
+      docs="web"
+    />
   );
 }
 

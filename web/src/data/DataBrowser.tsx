@@ -164,14 +164,17 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
 function NoFiles({ id, directory }: { id: string | null; directory: string }) {
   if (directory !== "") return <EmptyState title="This directory is empty" />;
   return (
-    <EmptyState title="No data yet">
-      <p className="muted">
-        {id === null
+    <EmptyState
+      icon="data"
+      title="No data yet"
+      text={`${
+        id === null
           ? "Data that commands store with conducto.data.user appears here. All your pipelines share it."
-          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."}{" "}
-        To upload files, drop them here.
-      </p>
-    </EmptyState>
+          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."
+      } To upload files, drop them here.`}
+      example={`conducto-data-${id === null ? "user" : "pipeline"} put model.bin out/model.bin`}
+      docs="concepts/data"
+    />
   );
 }
 

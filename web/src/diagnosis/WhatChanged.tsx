@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import type { Diagnosis, PipelineChange } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { EmptyState } from "@/components/EmptyState";
 import { Icon, type IconName } from "@/components/Icon";
 import { failuresOf, kindLabel, sinceOf } from "@/diagnosis/model/diagnosis";
 import styles from "@/diagnosis/WhatChanged.module.css";
@@ -42,13 +43,7 @@ export function WhatChanged({ session, found }: Props) {
     <section className={shared.card} aria-labelledby="what-changed">
       <header className={styles.head}>
         <h3 id="what-changed">What changed</h3>
-        {baseline === null ? (
-          <span className={styles.note}>
-            {earlier.length < 2
-              ? "This is the first pipeline of its program."
-              : "No earlier pipeline of its program has passed."}
-          </span>
-        ) : (
+        {baseline === null ? null : (
           <span className={styles.note}>
             since <PipelineLink id={baseline.id} />, the last good one
             {baseline.started === null ? null : `, ${moment(baseline.started)}`}
@@ -61,7 +56,31 @@ export function WhatChanged({ session, found }: Props) {
           </span>
         )}
       </header>
-      {baseline === null ? null : <Changes found={found} />}
+      {baseline === null ? (
+        <EmptyState
+          title="No good pipeline to compare with"
+          text={`${
+            earlier.length < 2
+              ? "This is the first pipeline of its program."
+              : "No earlier pipeline of its program has passed."
+          } Once one has passed, the changes since then appear here: commits, parameters, images, commands and secrets.`}
+          action={
+            record === undefined || earlier.length < 2 ? undefined : (
+              <a
+                className="button button-plain"
+                href={programUrl(programQuery(record))}
+                onClick={followLink}
+              >
+                Compare with another
+              </a>
+            )
+          }
+          docs="concepts/diagnosis"
+          inline
+        />
+      ) : (
+        <Changes found={found} />
+      )}
       {baseline === null ? null : (
         <footer className={styles.foot}>
           <span className={styles.note}>

@@ -33,17 +33,16 @@ export function NotificationsPage() {
     toast(message);
     refresh();
   };
+  const add = mayChange ? (
+    <Button variant="main" onClick={() => setAdding(true)}>
+      Add rule
+    </Button>
+  ) : null;
   return (
     <Page
       title="Notifications"
       error={list.error}
-      actions={
-        mayChange ? (
-          <Button variant="main" onClick={() => setAdding(true)}>
-            Add rule
-          </Button>
-        ) : null
-      }
+      actions={rules?.length === 0 ? null : add}
       dialog={
         adding ? (
           <RuleDialog
@@ -71,11 +70,14 @@ export function NotificationsPage() {
       {rules === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : rules.length === 0 ? (
-        <EmptyState title="No notification rules">
-          <p className="muted">
-            Add a rule to learn of failed pipelines in Slack, by mail or by a webhook.
-          </p>
-        </EmptyState>
+        <EmptyState
+          icon="bell"
+          title="No notification rules"
+          text="A rule tells you of failed, fixed or finished pipelines in Slack, by mail, on GitHub or by a webhook."
+          example="conducto notify add alerts --slack '#builds' --on failure,fixed"
+          action={add}
+          docs="concepts/notifications"
+        />
       ) : (
         <Table rules={rules} mayChange={mayChange} onRemove={setRemoved} onChanged={refresh} />
       )}

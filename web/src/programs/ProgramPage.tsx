@@ -22,6 +22,7 @@ import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
 import { DEFAULT_COUNT, RunCount, Total } from "@/programs/RunNumbers";
+import { WhoDidWhat } from "@/programs/WhoDidWhat";
 import { REFRESH_MS, useNodeHistory, useProgram } from "@/programs/useProgram";
 
 /** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
@@ -63,7 +64,17 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   const { query } = useLocation();
   const history = useNodeHistory(pipelines);
   const newest = pipelines[0];
-  if (newest === undefined) return <EmptyState title="No pipelines of this program" />;
+  if (newest === undefined) {
+    return (
+      <EmptyState
+        icon="programs"
+        title="No pipelines of this program"
+        text="A program is a script with a function. Its pass rate, times, tests and costs appear here once it has run."
+        example="python pipeline.py --local --run"
+        docs="getting-started"
+      />
+    );
+  }
   const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
   const shown = pipelines.slice(0, count);
   const first = defaultPair(pipelines);
@@ -102,6 +113,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           <SlowestNodes history={history} newest={newest.pipeline.id} />
           <SizeAdvice history={history} newest={newest.pipeline.id} />
           <ImageAdvice history={history} newest={newest.pipeline.id} />
+          <WhoDidWhat pipelines={pipelines} />
         </div>
         {pair.before === null || pair.after === null ? null : (
           <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />

@@ -4,7 +4,6 @@ import { useState } from "react";
 import { agentsApi } from "@/remote/api/agents";
 import type { LinkedAgent } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Command } from "@/components/Command";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -62,12 +61,13 @@ export function AgentsPage() {
       {list.data === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : list.data.agents.length === 0 ? (
-        <EmptyState title="No machines are linked">
-          <p className="muted">
-            Link a machine to see and control its pipelines here. On that machine, run:
-          </p>
-          <Command text="conducto agent link" />
-        </EmptyState>
+        <EmptyState
+          icon="server"
+          title="No machines are linked"
+          text="Link a machine to see and control its pipelines here. On that machine, run:"
+          example="conducto agent link"
+          docs="remote-control"
+        />
       ) : (
         <Table
           agents={list.data.agents}

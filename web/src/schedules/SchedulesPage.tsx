@@ -4,7 +4,6 @@ import { useState } from "react";
 import type { ScheduleView } from "@/api/schema";
 import { schedulesApi } from "@/schedules/api/schedules";
 import { Button } from "@/components/Button";
-import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -28,12 +27,17 @@ export function SchedulesPage() {
     refetchInterval: REFRESH_MS,
   });
   const schedules = list.data?.schedules;
+  const add = (
+    <Button variant="main" onClick={() => setAdding(true)}>
+      Add schedule
+    </Button>
+  );
   return (
     <Page
       title="Schedules"
       error={list.error}
       polled={[list, REFRESH_MS]}
-      actions={<Button onClick={() => setAdding(true)}>Add schedule</Button>}
+      actions={schedules?.length === 0 ? null : add}
       dialog={
         pipeline === null && !adding ? null : (
           <CreateDialog
@@ -53,16 +57,14 @@ export function SchedulesPage() {
       {schedules === undefined ? (
         <QueryPlaceholder query={list} rows={4} />
       ) : schedules.length === 0 ? (
-        <EmptyState title="No schedules">
-          <p className="muted">
-            A schedule launches a pipeline again and again, for example each night. Select Add
-            schedule, or Schedule on the page of a pipeline, or use the command line:
-          </p>
-          <Code
-            text={'conducto schedule add nightly --cron "30 2 * * 1-5" --pipeline ID'}
-            label="Create"
-          />
-        </EmptyState>
+        <EmptyState
+          icon="clock"
+          title="No schedules"
+          text="A schedule launches a pipeline again and again, for example each night. It appears here with its next times and its last pipelines."
+          example={'conducto schedule add nightly --cron "30 2 * * 1-5" --pipeline ID'}
+          action={add}
+          docs="schedules"
+        />
       ) : (
         <ScheduleTable schedules={schedules} />
       )}

@@ -36,16 +36,17 @@ export function SecretsPage() {
     for (const note of answer.notes) toast(note);
   };
   const secrets = list.data?.secrets;
+  const add = (
+    <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
+      Add secret
+    </Button>
+  );
   return (
     <Page
       title="Secrets"
       error={list.error}
       polled={[list, REFRESH_MS]}
-      actions={
-        <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
-          Add secret
-        </Button>
-      }
+      actions={secrets?.length === 0 ? null : add}
       dialog={
         opened?.kind === "set" ? (
           <SetSecretDialog
@@ -75,11 +76,14 @@ export function SecretsPage() {
       {secrets === undefined ? (
         <QueryPlaceholder query={list} rows={4} />
       ) : secrets.length === 0 ? (
-        <EmptyState title="No secrets yet">
-          <p className="muted">
-            Store passwords and tokens here instead of in a script or in <code>env</code>.
-          </p>
-        </EmptyState>
+        <EmptyState
+          icon="key"
+          title="No secrets yet"
+          text="Store passwords and tokens here instead of in a script. Commands get them as environment variables, and they are masked in output."
+          example="conducto secrets set GITHUB_TOKEN"
+          action={add}
+          docs="concepts/environment-and-secrets"
+        />
       ) : (
         <Table secrets={secrets} onOpen={setOpened} />
       )}

@@ -45,12 +45,13 @@ function Tests({ summary }: { summary: PipelineSummary }) {
   const { data } = found;
   if (data.nodes === 0) {
     return (
-      <EmptyState title="No tests yet">
-        <p className="muted">
-          Set <code>junit=&quot;reports/*.xml&quot;</code> on the nodes that write JUnit files, and{" "}
-          <code>coverage=&quot;coverage.xml&quot;</code> on those that write coverage files.
-        </p>
-      </EmptyState>
+      <EmptyState
+        icon="list"
+        title="No tests yet"
+        text="Failing, flaky and slow tests appear here once commands say where they write JUnit files, and covered lines once they say where they write coverage files."
+        example={'co.Exec("pytest --junit-xml=reports/unit.xml", junit="reports/*.xml")'}
+        docs="concepts/tests"
+      />
     );
   }
   return (

@@ -51,18 +51,18 @@ export function TriggersPage() {
     if (stored.hook_url === null) navigate(triggerUrl(stored.trigger.name));
     else setMade(stored);
   };
+  const add =
+    who.mayLaunch && triggers !== undefined ? (
+      <Button variant="main" onClick={() => setAdding(true)}>
+        Add trigger
+      </Button>
+    ) : null;
   return (
     <Page
       title="Triggers"
       error={list.error ?? who.query.error}
       polled={[list, REFRESH_MS]}
-      actions={
-        who.mayLaunch && triggers !== undefined ? (
-          <Button variant="main" onClick={() => setAdding(true)}>
-            Add trigger
-          </Button>
-        ) : null
-      }
+      actions={triggers?.length === 0 ? null : add}
       dialog={
         adding ? (
           <AddTriggerDialog
@@ -83,15 +83,19 @@ export function TriggersPage() {
       {triggers === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : triggers.length === 0 ? (
-        <EmptyState title="No triggers">
-          <p className="muted">
-            Add a repository. Its pushes and pull requests launch what its file says:
-          </p>
-          <Code
-            text={"[push main]\ncommand = python pipeline.py\nfilter = {branch} == main"}
-            label=".conducto.cfg"
-          />
-        </EmptyState>
+        <EmptyState
+          icon="branch"
+          title="No triggers"
+          text={
+            <>
+              Add a repository: its pushes and pull requests launch what its file{" "}
+              <code>.conducto.cfg</code> says, and appear here.
+            </>
+          }
+          example={"[push main]\ncommand = python pipeline.py\nfilter = {branch} == main"}
+          action={add}
+          docs="triggers"
+        />
       ) : (
         <Table triggers={triggers} />
       )}

@@ -23,7 +23,7 @@ export function FirstSteps() {
   useEffect(planTour, []);
   const install = `pip install conducto-pipelines\nconducto login --url ${location.origin}`;
   return (
-    <EmptyState title="No pipelines yet">
+    <EmptyState icon="list" title="No pipelines yet" docs="getting-started">
       {IN_CLOUD ? (
         <>
           <p className="muted">Install Conducto and sign in, in a terminal.</p>
