@@ -177,8 +177,8 @@ class _Function:
                 cloud,
                 store=self._store,  # type: ignore[arg-type]
                 fleet=_Fleet(model.tasks, self._call),  # type: ignore[arg-type]
-                limits=Slow(cloud.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
-                orgs=Slow(cloud.orgs, read, self),  # type: ignore[arg-type]
+                limits=Slow(cloud.records.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
+                orgs=Slow(cloud.records.orgs, read, self),  # type: ignore[arg-type]
                 clock=lambda: model.epoch + self.now(),
                 sleep=self._clock.wait,
                 invoke_background=self._invoke,

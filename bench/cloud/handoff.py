@@ -346,7 +346,7 @@ class _Cloud:
             done = self._done[token] = threading.Event()
             waiting.append(done)
             data = f'{{"r": "{run}", "n": "{node_id(path)}"}}'
-            activity = self.place.engine.cloud.site.activity_of(pool)
+            activity = self.place.engine.cloud.installation.site.activity_of(pool)
             queue, task = self.queue(activity), {"taskToken": token, "input": data}
             self._tasks[token] = queue, task
             queue.put(task)

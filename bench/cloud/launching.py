@@ -204,7 +204,7 @@ def cloud_model() -> Iterator[CloudModel]:
     try:
         with aws() as clients:
             app = App(environment(**{Variables.DATA_ROOT: "/dev/null/data"}), clients)
-            app.cloud.orgs.set_plan(ME.org, _PLAN)
+            app.cloud.records.orgs.set_plan(ME.org, _PLAN)
             model = CloudModel(app, Latency(SEED))
             for service in ("dynamodb", "s3"):
                 events = clients.get(service).meta.events

@@ -1,0 +1,1 @@
+var e={card:`AgentPage-card`,state:`AgentPage-state`,title:`AgentPage-title`,row:`AgentPage-row`};export{e as t};

@@ -1,0 +1,1 @@
+import{Lr as e,st as t}from"./index-D9YnNzuO.js";import{t as n}from"./DataBrowser-bDSEAb1x.js";function r({params:r}){let i=r.id??``;return e(t,{id:i,page:`data`,title:`Data`,children:()=>e(n,{id:i})})}export{r as DataPage};

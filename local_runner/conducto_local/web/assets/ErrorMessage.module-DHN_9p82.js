@@ -1,0 +1,1 @@
+var e={message:`ErrorMessage-message`};export{e as t};

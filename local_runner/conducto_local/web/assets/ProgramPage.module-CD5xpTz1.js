@@ -1,0 +1,1 @@
+var e={page:`ProgramPage-page`,totals:`ProgramPage-totals`,note:`ProgramPage-note`,value:`ProgramPage-value`,head:`ProgramPage-head`,counts:`ProgramPage-counts`,columns:`ProgramPage-columns`,nodes:`ProgramPage-nodes`,outcome:`ProgramPage-outcome`};export{e as t};

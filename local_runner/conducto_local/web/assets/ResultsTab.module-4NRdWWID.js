@@ -1,0 +1,1 @@
+var e={results:`ResultsTab-results`,artifact:`ResultsTab-artifact`};export{e as t};

@@ -1,0 +1,1 @@
+var e={card:`Table-card`,wide:`Table-wide`,wrap:`Table-wrap`,section:`Table-section`,head:`Table-head`,filters:`Table-filters`,stack:`Table-stack`,action:`Table-action`};export{e as t};

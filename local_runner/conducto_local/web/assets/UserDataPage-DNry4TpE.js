@@ -1,0 +1,1 @@
+import{Lr as e,Sn as t,ni as n}from"./index-D9YnNzuO.js";import{t as r}from"./DataBrowser-bDSEAb1x.js";function i(){return t(`Data`),e(n,{children:[e(`h1`,{className:`sr-only`,children:`Your data`}),e(r,{id:null})]})}export{i as UserDataPage};

@@ -1,0 +1,1 @@
+import{Sr as e,or as t}from"./index-D9YnNzuO.js";function n(){let n=e({queryKey:[`whoami`],queryFn:({signal:e})=>t.whoAmI(e)}),r=n.data?.permissions??[];return{query:n,user:n.data?.user,org:n.data?.org,mayLaunch:r.includes(`launch`),isAdmin:r.includes(`manage_organisation`),isOwner:r.includes(`manage_billing`)}}export{n as t};

@@ -1,0 +1,1 @@
+import{yn as e}from"./index-D9YnNzuO.js";var t=5e3;async function n(n,r,i){let a=[];for await(let o of e(n,{attempts:r,limit:t},i))a.push(...o.nodes);return a}export{n as t};
