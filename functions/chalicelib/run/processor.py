@@ -271,7 +271,7 @@ class CommandProcessor:
             share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
             written = contents.model_copy(update={"limited": error.wait, "share": share})
             written = self._write(live, changes, written, batch)
-        live.adopt_decisions(written)
+        live.crew.adopt_decisions(written)
         self._cache.expect_results(folded.changes)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:

@@ -515,7 +515,9 @@ class WorkerApi:
                 task_open=worker is not None and not begun and worker.token in live.holders,
                 leave=worker is None or worker.status is WorkerStatus.LEAVING,
             )
-            end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
+            end = (
+                None if worker is None else live.crew.repeated_end(worker, call.path, call.attempt)
+            )
             if worker is not None and call.next is not None and joined:
                 decision = self._claims.decision(live, worker, call.next, secrets)
                 response = response.model_copy(update={"next": decision})
