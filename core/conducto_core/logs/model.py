@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from conducto_core.record import Record
-from conducto_core.run.model.params import MAX_PATTERN, PipelineId, Stream
+from conducto_core.run.model.params import MAX_PATTERN, PipelineId
 from conducto_core.run.model.responses import GroupKind
 
 #: Maximum lines of a page, characters of a line, and characters of a cursor and of ``nodes``.
