@@ -409,14 +409,15 @@ def test_worker_that_was_started_with_another_token_is_found(ecs: Ecs, clients: 
 
 @pytest.mark.parametrize(
     "reason",
-    ["Capacity is unavailable at this time. Please try again later", "RESOURCE:CPU"],
+    ["Capacity is unavailable at this time. Please try again later", "RESOURCE:CPU", "AGENT"],
 )
 def test_capacity_error_quotes_the_reason_from_aws(ecs: Ecs, clients: Clients, reason: str) -> None:
     ecs._definitions.ensure(TASK)
     with Stubber(clients.get("ecs")) as stub:
         stub.add_response("run_task", {"tasks": [], "failures": [{"reason": reason}]})
-        with pytest.raises(CapacityError, match=reason):
+        with pytest.raises(CapacityError, match=reason) as refused:
             ecs.start(TASK)
+    assert failure_of(str(refused.value)) is StartFailure.CAPACITY  # as the pool reads it
 
 
 def test_an_account_at_its_quota_has_no_room(ecs: Ecs, clients: Clients) -> None:

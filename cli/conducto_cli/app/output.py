@@ -65,15 +65,6 @@ def as_json(document: Record | object) -> str:
     return json.dumps(document if dump is None else dump(mode="json"), indent=1)
 
 
-def dollars(amount: float) -> str:
-    """Return an amount for people: with cents, and four digits below a dollar.
-
-    >>> dollars(12.3), dollars(0.00123)
-    ('$12.30', '$0.0012')
-    """
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
-
-
 def _parent(summary: PipelineSummary) -> dict[str, Any] | None:
     parent = summary.pipeline.parent
     return None if parent is None else parent.model_dump(mode="json")

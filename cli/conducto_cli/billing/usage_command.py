@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import ID_HELP, add_json
-from conducto_cli.app.output import dollars
 from conducto_cli.app.records import show
 from conducto_cli.text.text import clip, count_of, printable, table
+from conducto_core.run.model.labels import in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ def _cost_lines(found: PipelineCost) -> Iterator[str]:
     else:
         yield from _node_table(found.nodes)
         if found.more_nodes:
-            more = "" if found.free else f": {dollars(found.more_dollars)}"
+            more = "" if found.free else f": {in_dollars(found.more_dollars)}"
             yield f"and {count_of(found.more_nodes, 'more node')}{more}"
     if found.running:
         yield f"{count_of(found.running, 'command')} running: they are counted when they end"
@@ -94,14 +94,14 @@ def _cost_lines(found: PipelineCost) -> Iterator[str]:
         yield "commands on your own machine are free"
         return
     named = found.dollars - found.idle_dollars
-    own = [] if found.price is None else [("price for the organisation", dollars(found.price))]
+    own = [] if found.price is None else [("price for the organisation", in_dollars(found.price))]
     rows = [
-        ("commands", dollars(named)),
-        ("idle workers", dollars(found.idle_dollars)),
-        ("requests", dollars(found.request_dollars)),
-        ("state transitions", dollars(found.transition_dollars)),
-        ("storage", dollars(found.storage_dollars)),
-        ("together", dollars(found.total_dollars)),
+        ("commands", in_dollars(named)),
+        ("idle workers", in_dollars(found.idle_dollars)),
+        ("requests", in_dollars(found.request_dollars)),
+        ("state transitions", in_dollars(found.transition_dollars)),
+        ("storage", in_dollars(found.storage_dollars)),
+        ("together", in_dollars(found.total_dollars)),
         *own,
     ]
     yield from table([("COST", "DOLLARS"), *rows])
@@ -123,7 +123,7 @@ def _cost_document(found: PipelineCost) -> dict[str, Any]:
 def _prices(date: str, region: str) -> str:
     from conducto_core.workers.rules.fargate import PRICES
 
-    files = f"{dollars(PRICES.file_read)} and {dollars(PRICES.file_write)} a GB"
+    files = f"{in_dollars(PRICES.file_read)} and {in_dollars(PRICES.file_write)} a GB"
     return (
         f"prices of {date} in {region}, on demand, for workers from the pull of their image to "
         "their stop; transitions, requests and storage are estimates; not included: data of users, "
@@ -167,12 +167,12 @@ def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
     if rest:
         parts.append("workers that started, waited or were lost")
     if parts:
-        yield f"  and {', '.join(parts)}: {dollars(rest)}"
+        yield f"  and {', '.join(parts)}: {in_dollars(rest)}"
     if pipeline.request_dollars:
         yield (
-            f"  state transitions: {dollars(pipeline.transition_dollars)}, "
-            f"requests: {dollars(pipeline.request_dollars)}, "
-            f"storage: {dollars(pipeline.storage_dollars)}"
+            f"  state transitions: {in_dollars(pipeline.transition_dollars)}, "
+            f"requests: {in_dollars(pipeline.request_dollars)}, "
+            f"storage: {in_dollars(pipeline.storage_dollars)}"
         )
 
 
@@ -201,8 +201,8 @@ def _program_cells(program: ProgramSpent) -> tuple[str, ...]:
 
 def _amounts(spent: Charged) -> tuple[str, ...]:
     """Return the price for the organisation, if it is billed, and the cost at AWS's prices."""
-    own = () if spent.price is None else (dollars(spent.price),)
-    return (*own, dollars(spent.total_dollars))
+    own = () if spent.price is None else (in_dollars(spent.price),)
+    return (*own, in_dollars(spent.total_dollars))
 
 
 def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
@@ -213,7 +213,7 @@ def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
 
 def _month_cells(spent: MonthSpent) -> tuple[str, ...]:
     *services, _ = _services(spent).values()
-    return (spent.month, *_cells(spent), *map(dollars, services), *_amounts(spent))
+    return (spent.month, *_cells(spent), *map(in_dollars, services), *_amounts(spent))
 
 
 def _cells(spent: Spent) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ def _cells(spent: Spent) -> tuple[str, ...]:
         f"{spent.attempts:,}",
         duration(spent.seconds),
         f"{hours:.2f}",
-        dollars(spent.dollars),
+        in_dollars(spent.dollars),
     )
 
 

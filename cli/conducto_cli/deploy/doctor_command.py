@@ -17,9 +17,10 @@ from conducto.distribution import find_collision
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_json, add_stage
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, dollars
+from conducto_cli.app.output import as_json
 from conducto_cli.deploy.checks import CheckResult, Status
 from conducto_cli.deploy.port import AccountError
+from conducto_core.run.model.labels import in_dollars
 
 if TYPE_CHECKING:
     import argparse
@@ -278,7 +279,7 @@ def _warm_pool(host: CheckedMachine) -> Iterator[CheckResult]:
         text = (
             f"up to {count_of(pool.workers, 'idle worker')} of an organisation {stay} "
             f"{pool.seconds / 60:g} minutes for a rerun; one for cpu=1 mem=2 costs "
-            f"{dollars(hour)} an hour"
+            f"{in_dollars(hour)} an hour"
         )
         yield CheckResult("warm pool", Status.OK, text)
 

@@ -413,13 +413,13 @@ def plan_lines(
     found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
 ) -> Iterator[str]:
     """Yield the lines that tell an estimate; the arguments are those of `plan_document`."""
-    from conducto_cli.app.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import (  # noqa: PLC0415
         count_of,
         printable,
         table,
     )
     from conducto_core.asl.rules.forecast import first_command  # noqa: PLC0415
+    from conducto_core.run.model.labels import in_dollars  # noqa: PLC0415
     from conducto_core.workers.rules.fargate import PRICES  # noqa: PLC0415
 
     head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
@@ -437,27 +437,27 @@ def plan_lines(
         f"{count_of(found.transitions, 'state transition')}"
     )
     yield (
-        f"{found.cpu_hours:.2f} vCPU-hours: {dollars(found.worker_dollars)} for workers, "
-        f"{dollars(found.transition_dollars)} for transitions, "
-        f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
+        f"{found.cpu_hours:.2f} vCPU-hours: {in_dollars(found.worker_dollars)} for workers, "
+        f"{in_dollars(found.transition_dollars)} for transitions, "
+        f"{in_dollars(found.request_dollars)} for requests, together {in_dollars(found.dollars)}"
     )
     price = customer_price(found, account)
     if account is not None and price is not None:
         yield (
-            f"{account.org} pays {dollars(price)}, for workers only; the other amounts are AWS's "
-            "prices"
+            f"{account.org} pays {in_dollars(price)}, for workers only; the other amounts are "
+            "AWS's prices"
         )
     warm = None if account is None else account.warm
     if warm is not None and (stay := warm_price(found, warm, spot=spot)).workers:
         yield (
             f"warm pool: up to {count_of(stay.workers, 'worker')} may stay "
-            f"{warm.seconds / 60:g} minutes for a rerun: {dollars(stay.hourly)} an hour, at most "
-            f"{dollars(stay.after_run)} after each run, not included above"
+            f"{warm.seconds / 60:g} minutes for a rerun: {in_dollars(stay.hourly)} an hour, at "
+            f"most {in_dollars(stay.after_run)} after each run, not included above"
         )
     yield from _basis(found, known)
     yield (
         "not included: storage, and reading and writing of files "
-        f"({dollars(PRICES.file_read)} and {dollars(PRICES.file_write)} a GB)"
+        f"({in_dollars(PRICES.file_read)} and {in_dollars(PRICES.file_write)} a GB)"
     )
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
     if found.notes:
@@ -476,9 +476,8 @@ def _size_text(size: Size) -> str:
 
 
 def _cells(pool: PoolEstimate) -> tuple[str, ...]:
-    from conducto_cli.app.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import printable  # noqa: PLC0415
-    from conducto_core.run.model.labels import duration  # noqa: PLC0415
+    from conducto_core.run.model.labels import duration, in_dollars  # noqa: PLC0415
 
     return (
         printable(pool.image),
@@ -487,14 +486,14 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
         str(pool.workers),
         f"{pool.execs:,}",
         duration(pool.seconds),
-        dollars(pool.dollars),
+        in_dollars(pool.dollars),
     )
 
 
 def _basis(found: Estimate, known: Known) -> Iterator[str]:
     """Yield the sources of durations, and the range of costs of earlier runs."""
-    from conducto_cli.app.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import count_of  # noqa: PLC0415
+    from conducto_core.run.model.labels import in_dollars  # noqa: PLC0415
 
     same = "medians of earlier runs with these parameters"
     source = "those of the file" if known.given else same
@@ -517,7 +516,7 @@ def _basis(found: Estimate, known: Known) -> Iterator[str]:
     runs = ", ".join(f"{run.id} ({_date(run.created)})" for run in known.runs)
     yield (
         f"with the durations of {count_of(len(known.runs), 'earlier run')}: "
-        f"{_range(dollars(found.low), dollars(found.high))}; based on {runs}"
+        f"{_range(in_dollars(found.low), in_dollars(found.high))}; based on {runs}"
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from conducto_cli.app.output import dollars
 from conducto_cli.text.text import count_of, printable
+from conducto_core.run.model.labels import in_dollars
 
 if TYPE_CHECKING:
     from conducto_core.events.model import EventRule
@@ -95,7 +95,7 @@ def lines_of(view: ScheduleView) -> list[str]:
     if schedule.pause_after is not None:
         lines.append(f"  pauses after {count_of(schedule.pause_after, 'failure')} in a row")
     if schedule.budget is not None:
-        lines.append(f"  budget {dollars(schedule.budget)} for each pipeline")
+        lines.append(f"  budget {in_dollars(schedule.budget)} for each pipeline")
     if schedule.until is not None:
         lines.append(f"  until {_moment(schedule.until)}")
     if view.last is not None and view.last.state.value == "queued":

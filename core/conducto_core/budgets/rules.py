@@ -8,12 +8,13 @@ of its node and of the nodes above. Running commands are not stopped.
 
 from typing import Any, Final
 
+from conducto_core.run.model.labels import in_dollars
 from conducto_core.workers.rules.fargate import PRICES, SIZES_BY_PRICE, Size
 
 #: Seconds for which each running command is counted in advance, and the least time of a command.
 AHEAD: Final = 60.0
 #: How the problem of a pipeline begins that is paused because of a budget.
-_USED_UP: Final = "the budget of $"
+_USED_UP: Final = "the budget of "
 
 
 def minute_of(size: Size) -> float:
@@ -41,7 +42,8 @@ def affordable(budget: float, committed: float, least: float) -> int:
 
 def used_up(path: str, budget: float, cost: float) -> str:
     """Return why nothing starts at or below a node."""
-    return f"{_USED_UP}{_amount(budget)} of {path} is used up: it has cost ${_amount(cost)} so far"
+    limit, so_far = in_dollars(budget), in_dollars(cost)
+    return f"{_USED_UP}{limit} of {path} is used up: it has cost {so_far} so far"
 
 
 def is_used_up(problem: str | None) -> bool:
@@ -54,8 +56,8 @@ def too_low(path: str, budget: float, cost: float) -> str | None:
     if budget > cost:
         return None
     return (
-        f"budget={budget:g} is not above the cost of {path} so far, ${_amount(cost)}; set a higher "
-        "budget, or pause the pipeline"
+        f"budget={budget:g} is not above the cost of {path} so far, {in_dollars(cost)}; set a "
+        "higher budget, or pause the pipeline"
     )
 
 
@@ -101,7 +103,7 @@ def price_line(cost: PriceRange, budget: float | None, price: PriceRange | None 
     >>> price_line((0.4, 0.9, 2.1), None)
     'about $0.40 to $0.90, at most $2.10 by the time limits; budget none'
     """
-    limit = "none" if budget is None else f"${_amount(budget)}"
+    limit = "none" if budget is None else f"{in_dollars(budget)}"
     if price is None:
         return f"{_range(*cost)} by the time limits; budget {limit}"
     return f"{_range(*price)} by the time limits; at AWS's prices {_range(*cost)}, budget {limit}"
@@ -117,7 +119,3 @@ def _range(low: float | None, high: float | None, most: float) -> str:
 
 def _rounded(dollars: float) -> str:
     return f"{dollars:,.2f}" if dollars >= 0.01 or dollars == 0 else "0.01"  # noqa: PLR2004  a cent
-
-
-def _amount(dollars: float) -> str:
-    return f"{dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"{dollars:.4f}"

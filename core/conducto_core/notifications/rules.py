@@ -14,7 +14,7 @@ from conducto_core.notifications.model import (
 from conducto_core.programs.rules.comparison import percentile
 from conducto_core.programs.rules.programs import program_key
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.labels import duration
+from conducto_core.run.model.labels import duration, in_dollars
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import FAILED, FINISHED, State
 from conducto_core.run.rules.tree_state import Change
@@ -122,7 +122,9 @@ def _alert(rule: NotificationRule, event: NotificationEvent, facts: AlertFacts) 
         case NotificationEvent.LATE if rule.minutes and ran >= 60 * rule.minutes:
             return f"it should have ended after {duration(60 * rule.minutes)}"
         case NotificationEvent.EXPENSIVE if rule.dollars and facts.dollars >= rule.dollars:
-            return f"it has cost ${facts.dollars:,.2f}, the limit is ${rule.dollars:,.2f}"
+            return (
+                f"it has cost {in_dollars(facts.dollars)}, the limit is {in_dollars(rule.dollars)}"
+            )
         case NotificationEvent.WAITING if facts.waiting is not None:
             path, began, reason = facts.waiting
             limit = WAITING_SECONDS if rule.minutes is None else 60 * rule.minutes

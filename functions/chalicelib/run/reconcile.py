@@ -42,6 +42,7 @@ from conducto_core.command.json_logs import log_fields
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause
+from conducto_core.workers.rules.placement import MAX_PLACING
 from conducto_core.workers.rules.start_failures import StartFailure, failure_of
 
 logger = logging.getLogger(__name__)
@@ -55,10 +56,7 @@ DEFERRED_SECONDS = 20.0
 LAUNCH_SECONDS = 900.0
 #: Seconds within which ECS should report that a lost worker's task has stopped.
 TOLD_SECONDS = 180.0
-#: Seconds after which a task is given up for which AWS has found no machine. ECS itself may take
-#: half an hour, or forever.
-PLACING_SECONDS = 600.0
-_UNPLACED = "AWS has no capacity: it found no machine for a worker in 10 minutes"
+_UNPLACED = f"AWS has no capacity: it found no machine for a worker in {MAX_PLACING / 60:g} minutes"
 #: Maximum number of pipelines that an invocation checks, and of tasks in its event (1 MB at most).
 SHARE = 64
 MAX_LISTED = 5000
@@ -249,7 +247,7 @@ class Reconciler:
             for worker in live.registry.workers.values()
             if worker.up is None
             and worker.id in running
-            and self._now - worker.launched >= PLACING_SECONDS
+            and self._now - worker.launched >= MAX_PLACING
         }
 
     def _replace_unplaced(self, org: str, pipeline_id: str, tasks: Mapping[str, str]) -> None:

@@ -123,3 +123,12 @@ def wait_text(attempt: AttemptRecord) -> str | None:
         if phase.end - phase.begin >= _LEAST_WAIT
     ]
     return "waited " + ", ".join(said) if said else None
+
+
+def in_dollars(amount: float) -> str:
+    """Return an amount for people: with cents, and four digits below a dollar.
+
+    >>> in_dollars(12.3), in_dollars(0.00123)
+    ('$12.30', '$0.0012')
+    """
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"

@@ -19,6 +19,9 @@ MAX_INTERRUPTIONS = 10
 #: Seconds for which a pool of Fargate, and of a machine class, waits for capacity.
 MAX_WAIT = 6 * 3600.0
 MAX_MACHINE_WAIT = 2 * 3600.0
+#: Seconds after which a task is given up for which AWS has found no machine. ECS itself may take
+#: half an hour, or forever.
+MAX_PLACING = 600.0
 #: The denominator of the installation's share.
 _ALL = 10
 #: Seconds for which a rung is closed after the first, second, ... consecutive refusal.

@@ -341,7 +341,7 @@ def task_owner(task: Mapping[str, Any]) -> Owner | None:
 def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
     reason = "; ".join(str(f.get("reason", f)) for f in failures) or "ECS started nothing"
     said = f"RunTask: {reason}"
-    return CapacityError(reason) if failure_of(said) in OF_RUNG else RuntimeError(said)
+    return CapacityError(said) if failure_of(said) in OF_RUNG else RuntimeError(said)
 
 
 def _is_not_yet(error: "ClientError") -> bool:
