@@ -304,7 +304,8 @@ class HaltingTokens(TableTokens):
 def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
     office = Office()
     tokens = HaltingTokens(office.world.table, lambda: 0.0)
-    trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
+    records = office.world.over(tokens=tokens).records
+    trusts = TrustedRuns(records, lambda: office.world.now, ME)
     asked = {"repository": "1", "ref": "refs/heads/main"}
     trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
 
