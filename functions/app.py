@@ -205,10 +205,22 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.followers.close_expired,
         conducto.messenger.run,
         conducto.metrics.send_all,
-        partial(copy_audit, conducto.cloud),
+        partial(
+            copy_audit,
+            conducto.cloud.records,
+            conducto.cloud.storage.log_bucket,
+            conducto.cloud.installation.site,
+            conducto.cloud.timing.clock,
+        ),
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
-        partial(request_missed, conducto.cloud),
+        partial(
+            request_missed,
+            conducto.cloud.records,
+            conducto.cloud.secrets.vault,
+            conducto.cloud.git.github,
+            conducto.cloud.timing.clock,
+        ),
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):
@@ -221,7 +233,7 @@ def hook_event(event: Any, _context: Any) -> dict[str, Any] | None:
     if "Records" in event:
         return conducto.take_messages(event["Records"])
     if "output" in event:
-        conducto.cloud.logs.join(LogKey(*event["output"]))
+        conducto.cloud.storage.logs.join(LogKey(*event["output"]))
     elif "trigger" in event:
         conducto.take_bus_event(*event["trigger"], event["event"])
     elif "schedule" in event:

@@ -14,7 +14,7 @@ import multiprocessing
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from chalicelib.workers.handlers import WorkerApi
 from conducto_core.asl.rules.naming import node_id, pool_name
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.workers.model import Claim, Report
+from support.cloud.world import with_ports
 
 Found = dict[str, float]
 PIPELINES, LARGE = 1000, 10
@@ -173,12 +174,12 @@ class _Function:
         read = {"in_use": ("dynamodb.GetItem",), "shares": ("dynamodb.Query",)}
         cloud = model.place.engine.cloud
         self.engine = CommandProcessor(
-            replace(
+            with_ports(
                 cloud,
-                store=self._store,  # type: ignore[arg-type]
-                fleet=_Fleet(model.tasks, self._call),  # type: ignore[arg-type]
-                limits=Slow(cloud.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
-                orgs=Slow(cloud.orgs, read, self),  # type: ignore[arg-type]
+                store=self._store,
+                fleet=_Fleet(model.tasks, self._call),
+                limits=Slow(cloud.records.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
+                orgs=Slow(cloud.records.orgs, read, self),  # type: ignore[arg-type]
                 clock=lambda: model.epoch + self.now(),
                 sleep=self._clock.wait,
                 invoke_background=self._invoke,

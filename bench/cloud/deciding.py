@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,20 @@ import conducto as co
 from bench.cloud.lab import CloudLab
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
+from chalicelib.events.port import EventPorts
+from chalicelib.installation import Installation
+from chalicelib.logs.port import Storage
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.secrets.references import SecretPorts
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.workers.handlers import WorkerApi
+from chalicelib.workers.port import Compute
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site, node_id
@@ -41,6 +46,7 @@ from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.workers.model import Claim, ClaimDecision, Report
+from support.cloud.world import with_ports
 
 Found = dict[str, float]
 ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
@@ -96,28 +102,25 @@ class Place:
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
         self.store, self.tokens = records.store, records.tokens
         self.fleet = FakeFleet()
-        self.engine = CommandProcessor(
-            replace(
-                Dependencies(
-                    **vars(records),
-                    logs=FakeLogs(),
-                    blobs=blobs,
-                    data=LocalDataFiles(Path("/dev/null/data"), blobs),
-                    machines=FakeMachines(_NoMachines(), LookupError, SITE),
-                    fleet=self.fleet,
-                    vault=FakeVault(),
-                    provider=FakeIdentityProvider(),
-                    schedules=MemorySchedules(),
-                    git=GitProviders(Settings()),
-                    refs=HttpGitRefs(public_only=True),
-                    github=GithubApps(Settings(), time.time),
-                    connections=clients.connections(time.time),
-                    builder=FakeBuilder(),
-                    site=SITE,
-                ),
-                **ports,
-            )
+        vault, apps = FakeVault(), GithubApps(Settings(), time.time)
+        parts = Dependencies(
+            records=records,
+            storage=Storage(FakeLogs(), blobs, LocalDataFiles(Path("/dev/null/data"), blobs)),
+            compute=Compute(self.fleet, FakeMachines(_NoMachines(), LookupError, SITE)),
+            secrets=SecretPorts(vault),
+            git=GitPorts(
+                GitProviders(Settings()),
+                HttpGitRefs(public_only=True),
+                apps,
+                GitTokens(records, vault, apps),
+            ),
+            installation=Installation(SITE),
+            provider=FakeIdentityProvider(),
+            events=EventPorts(MemorySchedules()),
+            connections=clients.connections(time.time),
+            builder=FakeBuilder(),
         )
+        self.engine = CommandProcessor(with_ports(parts, **ports))
         self.api = CloudPipelines(self.engine, ME)
         self.pipeline = self.launch(root, run=run)
 

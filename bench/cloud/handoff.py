@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.cloud.workers import first_start
@@ -38,6 +38,7 @@ from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
 from conducto_worker.agent.worker import Worker
+from support.cloud.world import with_ports
 
 Found = dict[str, float]
 #: The free plan's number of workers.
@@ -247,13 +248,15 @@ class _Cloud:
         self._done: dict[str, threading.Event] = {}
         self._tasks: dict[str, tuple[_Queue, dict[str, str]]] = {}
         given = place.engine.cloud
-        self._ports = replace(
+        self._ports = with_ports(
             given,
-            store=_Slow(given.store, self.delays, "dynamodb", _STORE),  # type: ignore[arg-type]
-            orgs=_Slow(given.orgs, self.delays, "dynamodb", _ORGS),  # type: ignore[arg-type]
-            vault=_Slow(given.vault, self.delays, "secretsmanager", {"read": "", "look": ""}),
-            machines=_Machines(given.machines, self),
-            fleet=_Fleet(given.fleet, self),
+            store=_Slow(given.records.store, self.delays, "dynamodb", _STORE),
+            orgs=_Slow(given.records.orgs, self.delays, "dynamodb", _ORGS),
+            vault=_Slow(
+                given.secrets.vault, self.delays, "secretsmanager", {"read": "", "look": ""}
+            ),
+            machines=_Machines(given.compute.machines, self),
+            fleet=_Fleet(given.compute.fleet, self),
             invoke_background=self._invoke,
             threads=16,
         )
@@ -346,7 +349,7 @@ class _Cloud:
             done = self._done[token] = threading.Event()
             waiting.append(done)
             data = f'{{"r": "{run}", "n": "{node_id(path)}"}}'
-            activity = self.place.engine.cloud.site.activity_of(pool)
+            activity = self.place.engine.cloud.installation.site.activity_of(pool)
             queue, task = self.queue(activity), {"taskToken": token, "input": data}
             self._tasks[token] = queue, task
             queue.put(task)

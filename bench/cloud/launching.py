@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.installation.names import FUNCTION_SECONDS, Variables
 from conducto_core.run.model.requests import LaunchRequest
+from support.cloud.world import with_ports
 
 if TYPE_CHECKING:
     from conducto_emulator.faults.latency import Latency
@@ -149,7 +150,7 @@ class CloudModel:
             self,
             AWS_THREADS,
         )
-        self.cloud = replace(
+        self.cloud = with_ports(
             app.cloud,
             fleet=fleet,
             machines=machines,
@@ -204,7 +205,7 @@ def cloud_model() -> Iterator[CloudModel]:
     try:
         with aws() as clients:
             app = App(environment(**{Variables.DATA_ROOT: "/dev/null/data"}), clients)
-            app.cloud.orgs.set_plan(ME.org, _PLAN)
+            app.cloud.records.orgs.set_plan(ME.org, _PLAN)
             model = CloudModel(app, Latency(SEED))
             for service in ("dynamodb", "s3"):
                 events = clients.get(service).meta.events

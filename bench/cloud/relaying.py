@@ -21,7 +21,7 @@ from conducto_core.remote.model import Batch
 from conducto_core.run import views
 from conducto_core.run.operations import CONTROL
 from support.cloud.linked_agent import LinkedAgent, RelayWorld
-from support.cloud.world import ME
+from support.cloud.world import ME, with_ports
 from support.trees import leaf
 
 Found = dict[str, float]
@@ -87,7 +87,7 @@ class _Place:
         self.calls: Counter[str] = Counter()
         names = ("agents", "relays", "connections", "tokens", "audit")
         ports = {name: _Timed(getattr(self.world, name), self._note) for name in names}
-        self.world.cloud = replace(self.world.cloud, **ports)
+        self.world.cloud = with_ports(self.world.cloud, **ports)
         self.world.engine = CommandProcessor(self.world.cloud)
         self.world.api = Api(self.world.engine, lambda _: MemoryResponses())
         self.sockets = Sockets(self.world.engine)
@@ -126,7 +126,7 @@ def action(_lab: CloudLab) -> Found:
             handled[0] = took[0]
             posted.clear()
 
-    place.world.cloud = replace(place.world.cloud, sleep=pause)
+    place.world.cloud = with_ports(place.world.cloud, sleep=pause)
     place.world.api = Api(CommandProcessor(place.world.cloud), lambda _: MemoryResponses())
     body, seconds = {"action": "run", "paths": ["/"]}, []
     for _ in range(_ACTIONS):

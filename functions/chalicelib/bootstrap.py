@@ -31,11 +31,15 @@ from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
+from chalicelib.errors import Timing
 from chalicelib.events.aws import EventBridgeRules, SqsQueues
 from chalicelib.events.handlers import EventHooks, take_bus_event
+from chalicelib.events.port import EventPorts
 from chalicelib.events.queues import take_messages
 from chalicelib.images.aws import CodeBuild, EcrRegistry
+from chalicelib.installation import Installation
 from chalicelib.logs.aws.logs import ChunkedLogs
+from chalicelib.logs.port import Storage
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
 from chalicelib.people.members import Invitations
@@ -53,15 +57,17 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager, read_reference
-from chalicelib.secrets.references import SecretReferences
+from chalicelib.secrets.references import SecretPorts, SecretReferences
 from chalicelib.telemetry.handlers import Metrics
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from chalicelib.workers.aws.ecs import Ecs, LaunchPace, Place
 from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
+from chalicelib.workers.port import Compute
 from conducto.integrations import slack
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import FREE, FULL, Remedies
@@ -129,7 +135,7 @@ class App:
     @cached_property
     def mcp(self) -> Mcp:
         """Handles messages of assistants."""
-        return Mcp(self.api, self.cloud.tokens, self.cloud.web_app)
+        return Mcp(self.api, self.cloud.records.tokens, self.cloud.installation.web_app)
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -157,7 +163,15 @@ class App:
         def diagnoses(org: str) -> CloudPipelines:
             return CloudPipelines(self.engine, Identity(org, "", frozenset()))
 
-        return NotificationSender(self.cloud, diagnoses, self._settings)
+        return NotificationSender(
+            self.cloud.records,
+            self.cloud.git,
+            self.cloud.secrets.vault,
+            self.cloud.installation.web_app,
+            self.cloud.timing.clock,
+            diagnoses=diagnoses,
+            settings=self._settings,
+        )
 
     @property
     def _settings(self) -> Settings:
@@ -174,19 +188,39 @@ class App:
     @cached_property
     def hooks(self) -> Hooks:
         """Receives webhooks."""
-        triggers = TriggerHooks(self.cloud, lambda place: self._process({"delivery": place}))
-        events = EventHooks(self.cloud, lambda place: self._process({"schedule": place}))
+        triggers = TriggerHooks(
+            self.cloud.records,
+            self.cloud.timing,
+            self.cloud.secrets.vault,
+            lambda place: self._process({"delivery": place}),
+        )
+        events = EventHooks(
+            self.cloud.records,
+            self.cloud.secrets.vault,
+            self.cloud.events.schedules,
+            self.cloud.timing.clock,
+            lambda place: self._process({"schedule": place}),
+        )
         return Hooks(self.billing, lambda event: self._process({"event": event}), triggers, events)
 
     def take_bus_event(self, org: str, name: str, event: Mapping[str, Any]) -> None:
         """Fire the trigger to which a rule of EventBridge routes an event."""
-        place = take_bus_event(self.cloud, org, name, event)
+        place = take_bus_event(
+            self.cloud.records,
+            self.cloud.events.schedules,
+            self.cloud.timing.clock,
+            org,
+            name,
+            event=event,
+        )
         if place is not None:
             self.serve_schedule(*place)
 
     def take_messages(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fire the trigger of a queue; return the messages that stay in it, as Lambda expects."""
-        failed = take_messages(self.cloud, records, self.serve_schedule)
+        failed = take_messages(
+            self.cloud.events.schedules, self.cloud.timing.clock, records, self.serve_schedule
+        )
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
     def serve_schedule(self, org: str, name: str) -> None:
@@ -242,7 +276,9 @@ class App:
     @cached_property
     def storage(self) -> StorageMetering:
         """Meters what pipelines store."""
-        return StorageMetering(self.engine.cloud)
+        return StorageMetering(
+            self.engine.cloud.records, self.engine.cloud.storage, self.engine.cloud.timing.clock
+        )
 
     @cached_property
     def sweeper(self) -> OrphanCleanup:
@@ -262,7 +298,15 @@ class App:
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
         administrator = Identity(org, "administrator", permissions_of(Role.OWNER))
-        return Invitations(self.cloud, administrator).create(request)
+        return Invitations(
+            self.cloud.records,
+            self.cloud.installation,
+            self.cloud.secrets.vault,
+            self.cloud.provider,
+            self.cloud.mail,
+            clock=self.cloud.timing.clock,
+            caller=administrator,
+        ).create(request)
 
     @cached_property
     def followers(self) -> Followers:
@@ -296,70 +340,102 @@ class App:
     def cloud(self) -> Dependencies:
         """All ports."""
         return Dependencies(
-            **vars(self.records),
+            records=self.records,
+            storage=self._storage,
+            compute=self._compute,
+            secrets=SecretPorts(self._vault, self._references(), self._services()),
+            git=self._git,
+            installation=self._installation,
+            timing=Timing(self._clock),
+            provider=self.identity_provider,
+            events=EventPorts(
+                TableSchedules(self._table, self._bucket),
+                self._event_rules(),
+                self._event_queues(),
+                read_queues(self._environment.get(Variables.QUEUES, "")),
+            ),
+            connections=self._connections,
+            builder=self._builder,
+            mail=self._mail,
+            billing=self.billing,
+            collector=self._collector(),
+            invoke_background=self._invoke_background,
+        )
+
+    @property
+    def _storage(self) -> Storage:
+        return Storage(
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
             data=self._data,
-            machines=StepFunctions(
-                self.clients,
-                self.site,
-                self._read(Variables.MACHINE_ROLE),
-                tracing=Variables.TRACING in self._environment,
-            ),
-            fleet=self._fleet,
-            vault=SecretsManager(
-                self.clients,
-                self._table,
-                self._read(Variables.SECRET_PREFIX),
-                self._tags,
-                self._clock,
-            ),
-            mail=self._mail,
-            provider=self.identity_provider,
-            schedules=TableSchedules(self._table, self._bucket),
-            git=GitProviders(self._settings),
-            refs=HttpGitRefs(public_only=self._settings.public_only),
-            github=GithubApps(self._settings, self._clock),
-            connections=self._connections,
-            builder=CodeBuild(
-                self.clients,
-                self._environment.get(Variables.BUILD_PROJECT),
-                EcrRegistry(
-                    self.clients,
-                    self._read(Variables.IMAGE_REPOSITORY),
-                    self._tags,
-                    self._environment.get(Variables.PUSH_ROLE) or None,
-                    read_caches(self._environment.get(Variables.PULL_THROUGH) or "").values(),
-                ),
-            ),
-            event_rules=self._event_rules(),
-            event_queues=self._event_queues(),
-            named_queues=read_queues(self._environment.get(Variables.QUEUES, "")),
+            join_output=lambda key: self._process({"output": key}),
+            log_bucket=self._log_bucket(),
+        )
+
+    @property
+    def _compute(self) -> Compute:
+        machines = StepFunctions(
+            self.clients,
+            self.site,
+            self._read(Variables.MACHINE_ROLE),
+            tracing=Variables.TRACING in self._environment,
+        )
+        if self._background is None:
+            return Compute(self._fleet, machines, lend_credentials=self._lend)
+        pace = LaunchPace(self._table, self._clock)
+        return Compute(self._fleet, machines, pace.reserve, self._lend)
+
+    @cached_property
+    def _vault(self) -> SecretsManager:
+        return SecretsManager(
+            self.clients,
+            self._table,
+            self._read(Variables.SECRET_PREFIX),
+            self._tags,
+            self._clock,
+        )
+
+    def _references(self) -> SecretReferences:
+        return SecretReferences(
+            read_prefixes(self._environment.get(Variables.SECRET_STORES) or ""),
+            partial(read_reference, self.clients),
+            self._clock,
+        )
+
+    @property
+    def _git(self) -> GitPorts:
+        apps = GithubApps(self._settings, self._clock)
+        refs = HttpGitRefs(public_only=self._settings.public_only)
+        tokens = GitTokens(self.records, self._vault, apps)
+        return GitPorts(GitProviders(self._settings), refs, apps, tokens)
+
+    @property
+    def _installation(self) -> Installation:
+        return Installation(
             site=self.site,
+            url=lambda: self.addresses.api,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             web_app=self._web_app,
             remedies=lambda: self.remedies,
-            billing=self.billing,
-            url=lambda: self.addresses.api,
-            lend_credentials=self._lend,
-            collector=self._collector(),
-            log_bucket=self._log_bucket(),
-            join_output=lambda key: self._process({"output": key}),
-            **self._background_ports(),
             cache_bytes=self._cache_bytes(),
+            threads=1 if self._background is None else AWS_THREADS,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             warm=self._warm_pool(),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
             machine_classes=read_machines(self._environment.get(Variables.MACHINES) or ""),
-            services=self._services(),
-            references=SecretReferences(
-                read_prefixes(self._environment.get(Variables.SECRET_STORES) or ""),
-                partial(read_reference, self.clients),
-                self._clock,
-            ),
-            clock=self._clock,
         )
+
+    @property
+    def _builder(self) -> CodeBuild:
+        registry = EcrRegistry(
+            self.clients,
+            self._read(Variables.IMAGE_REPOSITORY),
+            self._tags,
+            self._environment.get(Variables.PUSH_ROLE) or None,
+            read_caches(self._environment.get(Variables.PULL_THROUGH) or "").values(),
+        )
+        return CodeBuild(self.clients, self._environment.get(Variables.BUILD_PROJECT), registry)
 
     def _collector(self) -> "Callable[[], OtlpSender] | None":
         if not self._environment.get(Variables.OTLP_ENDPOINT):
@@ -406,21 +482,22 @@ class App:
             int(self._environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024) * (1 << 20) // 3
         )
 
-    def _background_ports(self) -> dict[str, Any]:
-        name = self._environment.get(Variables.BACKGROUND_FUNCTION)
-        if name is None:  # only in tests
-            return {}
+    @property
+    def _background(self) -> str | None:
+        """The name of the function ``background``; None only in tests."""
+        return self._environment.get(Variables.BACKGROUND_FUNCTION)
+
+    @property
+    def _invoke_background(self) -> Callable[[BackgroundEvent], None] | None:
+        if self._background is None:
+            return None
         invoke = self.clients.get("lambda").invoke
 
         def invoke_background(event: BackgroundEvent) -> None:
             payload = event.model_dump_json(exclude_defaults=True)
-            invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+            invoke(FunctionName=self._background, InvocationType="Event", Payload=payload)
 
-        return {
-            "invoke_background": partial(invocation_chain.invoke_next, invoke_background),
-            "launch_delay": LaunchPace(self._table, self._clock).reserve,
-            "threads": AWS_THREADS,
-        }
+        return partial(invocation_chain.invoke_next, invoke_background)
 
     def background(self, event: object, left: Callable[[], float]) -> None:
         """Process the event of an invocation of the function ``background``."""

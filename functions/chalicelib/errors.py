@@ -1,8 +1,11 @@
 """Errors of the ports, independent of AWS error codes."""
 
 import gc
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
 
@@ -49,6 +52,9 @@ class TaskGoneError(Exception):
 
 
 R = TypeVar("R")
+#: Number of attempts of a contended write, and the first pause in seconds.
+_TRIES = 6
+_PAUSE = 0.05
 
 
 def retry_throttled(
@@ -61,6 +67,26 @@ def retry_throttled(
         except ThrottledError:
             sleep(pause)
     return do()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The clock, and how competing writers wait.
+
+    Attributes:
+        clock: Seconds since the epoch.
+        sleep: Sleeps for a number of seconds.
+        jitter: Returns a number from 0 to 1, so that writers retry at different times.
+    """
+
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+    def retry(self, write: Callable[[], R]) -> R:
+        """Write a contended record, such as an organisation's counters; see `retry_throttled`."""
+        pauses = (self.jitter() * _PAUSE * 2**attempt for attempt in range(_TRIES))
+        return retry_throttled(write, pauses, self.sleep)
 
 
 # ----------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_a_run_in_the_cloud_is_the_same_page() -> None:
     (worker,) = world.living()
     assert worker.job is not None
     path = worker.job.path
-    world.cloud.logs.append(LogKey(pipeline_id, path, 1, "stderr"), 0, b"no <such> thing\n")
+    world.cloud.storage.logs.append(LogKey(pipeline_id, path, 1, "stderr"), 0, b"no <such> thing\n")
     worker.finish(exit_code=7)
 
     page = exported(world, pipeline_id)

@@ -42,7 +42,7 @@ def test_a_client_is_sent_to_the_page_in_the_bucket(front: Front) -> None:
     assert status == 303
     url = urlsplit(response.headers["location"])
     assert "Build-of-the-night.html" in unquote(unquote(url.query))
-    page = front.app.cloud.blobs.get(unquote(url.path).lstrip("/"))
+    page = front.app.cloud.storage.blobs.get(unquote(url.path).lstrip("/"))
     assert page is not None
     assert page.startswith(b"<!doctype html>")
     assert front.call("GET", f"/pipelines/{pipeline_id}/export", None)[0] == 401

@@ -40,7 +40,7 @@ def run_token(provider: Provider, **change: Any) -> str:
 def member(front: Front, user: str, org: str = "acme", role: Role = Role.MEMBER) -> None:
     cloud = front.app.cloud
     person = front.app.identity_provider.person(id_token_of(front))
-    cloud.people.join(org, Member(user=user, role=role, joined=1.0), person=person)
+    cloud.records.people.join(org, Member(user=user, role=role, joined=1.0), person=person)
 
 
 def id_token_of(front: Front) -> str:
@@ -128,7 +128,7 @@ def test_code_of_the_command_line_starts_no_session_of_a_browser(
 
 
 def test_code_of_a_browser_is_rejected_for_the_command_line(front: Front) -> None:
-    front.app.cloud.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
+    front.app.cloud.records.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
     _, login = front.call("POST", "/agent/login", front.token())
 
     assert front.call("POST", "/cli-tokens", login["code"], {"verifier": VERIFIER})[0] == 401
@@ -218,4 +218,4 @@ def test_identity_of_an_issuer_is_not_that_of_another(front: Front, provider: Pr
     person = provider.tokens.person(id_token(provider))
     assert person.issuer == POOL
     other = type(person)("https://other.invalid", person.subject, person.email, person.expires)
-    assert front.app.cloud.identities.memberships(other) == {}
+    assert front.app.cloud.records.identities.memberships(other) == {}

@@ -133,7 +133,7 @@ def test_deleted_pipeline_is_restored_completely_and_continues(clients: Clients)
     back_up(clients)
     world = world_of(clients, scenes)
     world.control(scenes.failed, "skip", "/check")  # others continue meanwhile
-    for store in (world.cloud.logs, world.cloud.store):
+    for store in (world.cloud.storage.logs, world.cloud.records.store):
         store.forget(scenes.running)
     with pytest.raises(NotFoundError):
         world_of(clients, scenes).states(scenes.running)
@@ -152,7 +152,7 @@ def test_deleted_pipeline_is_restored_completely_and_continues(clients: Clients)
     world = world_of(clients, scenes)
     assert world.states(scenes.running) == states
     log = LogKey(scenes.running, "/long", 1, "stdout")
-    assert world.cloud.logs.read(log, 0, 100) == b"half of it\n"
+    assert world.cloud.storage.logs.read(log, 0, 100) == b"half of it\n"
     assert world.states(scenes.failed)["/check"] == "error"
     world.control(scenes.running, "pause")
     assert not world.get(scenes.running).pipeline.armed

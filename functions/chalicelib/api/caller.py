@@ -40,11 +40,11 @@ class CloudCaller:
         self._engine.submit(self._me.org, pipeline_id, decide)
 
     def _records(self) -> Iterator[PipelineRecord]:
-        return all_records(self._cloud.store, self._me.org)
+        return all_records(self._cloud.records.store, self._me.org)
 
     def _owned(self, given: str) -> str:
         """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
-        if self._cloud.store.record(self._me.org, given) is not None:
+        if self._cloud.records.store.record(self._me.org, given) is not None:
             return given
         return resolve_id(given, (record.id for record in self._records()))
 

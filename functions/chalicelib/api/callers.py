@@ -5,10 +5,10 @@ API Gateway may have authorized a caller minutes ago.
 
 from collections.abc import Callable
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.store.members import TablePeople, TableTokens
 from chalicelib.people.tokens import membership_digest
+from chalicelib.records import Records
 from conducto_core.api.operation import Permission
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import PROGRAM_KINDS
@@ -81,25 +81,25 @@ def is_program(tokens: TableTokens, people: TablePeople, caller: Identity) -> bo
     return caller.kind in PROGRAM_KINDS or bool(people.members(caller.org))
 
 
-def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
+def current_user(records: Records, org: str, user: str) -> Identity | None:
     """Return a user with their current permissions, for launches while they are offline.
 
     None: the user left. A user of an installation without members has those of their own tokens
     that are valid now.
     """
-    member = cloud.people.member(org, user)
+    member = records.people.member(org, user)
     if member is not None:
         return Identity(org, user, permissions_of(member.role))
-    if cloud.people.members(org):
+    if records.people.members(org):
         return None
-    permissions = permissions_of_tokens(cloud, org, user)
+    permissions = permissions_of_tokens(records, org, user)
     return None if permissions is None else Identity(org, user, permissions)
 
 
-def permissions_of_tokens(cloud: Dependencies, org: str, user: str) -> frozenset[str] | None:
+def permissions_of_tokens(records: Records, org: str, user: str) -> frozenset[str] | None:
     """Return the permissions of a user's valid tokens, or None without one."""
-    known = [each.digest for each in cloud.tokens.list_by_org(org) if each.identity.user == user]
-    valid = [one for one in map(cloud.tokens.find, known) if one is not None]
+    known = [each.digest for each in records.tokens.list_by_org(org) if each.identity.user == user]
+    valid = [one for one in map(records.tokens.find, known) if one is not None]
     permissions = frozenset[str]().union(*(identity.permissions for identity in valid))
     return permissions - PURPOSES if valid else None
 
@@ -117,15 +117,14 @@ def check_no_program(tokens: TableTokens, people: TablePeople, caller: Identity)
         )
 
 
-def check_decider(cloud: Dependencies, caller: Identity, subject: str) -> None:
+def check_decider(records: Records, caller: Identity, subject: str) -> None:
     """Check that a person decides an approval; raises `RefusedError` for a program's token.
 
     Args:
-        cloud: The ports.
         caller: The caller.
         subject: The path of the node, or the id of the pipeline of an agent.
     """
-    if is_program(cloud.tokens, cloud.people, caller):
+    if is_program(records.tokens, records.people, caller):
         raise RefusedError(
             f"{subject}: a person decides, not a program's token; decide it in the web app, or run "
             "'conducto login' first"

@@ -118,8 +118,13 @@ class Api:
         self._engine = engine
         self._cloud = engine.cloud
         self._responses = responses
-        self._callers = Callers(self._cloud.tokens, self._cloud.clock)
-        self._relay = Relay(self._cloud)
+        self._callers = Callers(self._cloud.records.tokens, self._cloud.timing.clock)
+        self._relay = Relay(
+            self._cloud.records,
+            self._cloud.timing,
+            self._cloud.storage.blobs,
+            self._cloud.connections,
+        )
 
     def current(self, identity: Identity | None) -> Identity | None:
         """Return a caller with the current rights, or None if the token is not valid now."""
@@ -144,8 +149,8 @@ class Api:
     def _entry(self, operation: AnyOperation, request: Request) -> RequestAudit:
         query = {name: value for name, value in request.query if name == "path"}
         return RequestAudit(
-            self._cloud.audit,
-            self._cloud.clock,
+            self._cloud.records.audit,
+            self._cloud.timing.clock,
             operation,
             {**query, **request.params},
             request.id,
@@ -171,7 +176,7 @@ class Api:
         if len(response.body) <= MAX_DIRECT:
             return response
         key = new_key(caller)
-        self._cloud.blobs.put(key, response.body)
+        self._cloud.storage.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
 
     def _check_assistant(
@@ -180,7 +185,7 @@ class Api:
         """Check scopes and pace of an assistant; raises `ProblemError` (403, 429)."""
         content = body if isinstance(body, bytes) else b""
         assistants.check_scopes(caller.scopes, operation, content)
-        assistants.check_pace(self._cloud.tokens.count_in_minute("requests", caller.token))
+        assistants.check_pace(self._cloud.records.tokens.count_in_minute("requests", caller.token))
 
     def _relayed(
         self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload
@@ -222,8 +227,8 @@ class Api:
             return download.key
         what = (sorted(request.params.items()), sorted(request.query))
         key = transfer_key(caller, what, download.version, download.size)
-        if not self._cloud.blobs.exists(key):
-            writer = self._cloud.blobs.writer(key)
+        if not self._cloud.storage.blobs.exists(key):
+            writer = self._cloud.storage.blobs.writer(key)
             try:
                 async for chunk in download.chunks:
                     await asyncio.to_thread(writer.write, chunk)
@@ -234,10 +239,12 @@ class Api:
         return key
 
     def _service(self, operation: AnyOperation, caller: Identity, entry: RequestAudit) -> Service:
-        once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._cloud.clock)
+        once = IdempotentExecutor(
+            self._responses((caller.org, caller.user)), self._cloud.timing.clock
+        )
         if operation.permission is Permission.CHILDREN:
             once = IdempotentExecutor(
-                self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
+                self._responses((caller.org, f"token {caller.token}")), self._cloud.timing.clock
             )
         servers = (_SERVERS[kind](self._engine, caller, entry.begin) for kind in _kinds(operation))
         return Service(*servers, operations=(operation,), rules=RULES, once=once)
@@ -250,23 +257,23 @@ class Api:
                 raise problems.wrong_header(
                     BODY_KEY, "the key was not issued to this caller; request an upload URL first"
                 )
-            size = self._cloud.blobs.size(key)
+            size = self._cloud.storage.blobs.size(key)
             if size is None:
                 raise problems.wrong_header(
                     BODY_KEY,
                     "no uploaded object has this key, or it has expired; upload the body again",
                 )
             if takes_bytes(Match(operation, {})):  # stream files instead of loading them
-                return Upload(key, lambda: self._cloud.blobs.chunks(key) or iter(()))
+                return Upload(key, lambda: self._cloud.storage.blobs.chunks(key) or iter(()))
             if size > operation.max_body:  # before it is loaded
                 raise problems.too_large(operation.max_body)
-            body = self._cloud.blobs.get(key) or b""
+            body = self._cloud.storage.blobs.get(key) or b""
         if len(body) > operation.max_body:
             raise problems.too_large(operation.max_body)
         return body
 
     def _redirect(self, key: str, name: str) -> Response:
-        url = self._cloud.blobs.download_url(key, filename=name)
+        url = self._cloud.storage.blobs.download_url(key, filename=name)
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 

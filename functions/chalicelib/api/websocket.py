@@ -56,9 +56,13 @@ class Sockets:
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
-        self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
-        self._links = AgentLinks(engine.cloud)
-        self._shells = AgentShells(engine.cloud)
+        self._followers = Followers(engine.cloud.connections, engine.cloud.records.tokens)
+        self._links = AgentLinks(
+            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock
+        )
+        self._shells = AgentShells(
+            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock
+        )
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """Accept or reject a connection; header names are in lower case."""
@@ -111,19 +115,28 @@ class Sockets:
             return
         with self._engine.reading(identity.org, asked.subscribe) as live:
             self._cloud.connections.put(connection, identity.org, live.id, asked.cursor)
-            event_push.publish(self._cloud, live)
+            event_push.publish(self._cloud.records, self._cloud.connections, live)
 
     def _follow_agent(
         self, connection: str, identity: Identity, key: AgentKey, asked: Subscribe
     ) -> None:
-        agent = self._cloud.agents.find(key)
+        agent = self._cloud.records.agents.find(key)
         if agent is None or not agent_followers.may_follow(agent, identity.user):
             raise NotFoundError(f"{key.org} has no agent {key.id!r} whose pipelines you may see")
         user, pipeline_id = identity.user, asked.subscribe
-        agent_followers.follow(self._cloud, agent, connection, user, pipeline_id, asked.cursor)
+        agent_followers.follow(
+            self._cloud.records,
+            self._cloud.connections,
+            self._cloud.timing.clock,
+            agent,
+            connection,
+            user,
+            pipeline_id,
+            asked.cursor,
+        )
 
     def _opened(self, connection: str, token: str) -> bool:
-        identity = authorizer.identify(self._cloud.tokens, token)
+        identity = authorizer.identify(self._cloud.records.tokens, token)
         if identity is None or not (may_read(identity) or may_link(identity)):
             return False
         if identity.kind == "assistant":  # each of its requests is checked and in the audit log

@@ -5,6 +5,7 @@ one that was fetched later is stored. Any order and repetition of events ends in
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from time import gmtime, strftime
@@ -18,8 +19,9 @@ from chalicelib.billing.port import (
     rates_of,
 )
 from chalicelib.billing.store import BillingPorts, TableBilling
-from chalicelib.dependencies import Dependencies
 from chalicelib.people import audit
+from chalicelib.people.port import Mail, SecretVault
+from chalicelib.records import Records
 from chalicelib.secrets.injection import smtp_password
 from chalicelib.workers.slots import Slots
 from conducto.integrations.http import DeliveryError
@@ -38,20 +40,24 @@ logger = logging.getLogger(__name__)
 class BillingMail:
     """Sends e-mails about billing."""
 
-    def __init__(self, cloud: Dependencies, records: TableBilling) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, vault: SecretVault, mail: Mail, clock: Callable[[], float], records: TableBilling
+    ) -> None:
+        self._vault = vault
+        self._mail = mail
+        self._clock = clock
         self._records = records
 
     def send(self, account: PaymentAccount, kind: str, subject: str, text: str) -> None:
         """Send an e-mail, now or later; it replaces a waiting one of its kind."""
-        mail = WaitingMail(account.org, kind, subject, text, due=self._cloud.clock())
+        mail = WaitingMail(account.org, kind, subject, text, due=self._clock())
         self._records.put_mail(mail)
         self._try(mail)
 
     def send_due(self) -> None:
         """Try the waiting e-mails whose time has come."""
         for mail in self._records.mails():
-            if mail.due <= self._cloud.clock():
+            if mail.due <= self._clock():
                 self._try(mail)
 
     def _try(self, mail: WaitingMail) -> None:
@@ -70,8 +76,8 @@ class BillingMail:
         account = self._records.account(mail.org)
         if account is None:
             return False
-        password = smtp_password(self._cloud.vault, mail.org)
-        return self._cloud.mail(account.email, mail.subject, mail.text, password)
+        password = smtp_password(self._vault, mail.org)
+        return self._mail(account.email, mail.subject, mail.text, password)
 
     def _postpone(self, mail: WaitingMail, about: dict[str, str]) -> None:
         delay = mail_delay(mail.tries + 1)
@@ -80,7 +86,7 @@ class BillingMail:
             self._records.drop_mail(mail)
             return
         logger.warning("a billing e-mail was not sent", extra={**about, "again_in": delay})
-        due = self._cloud.clock() + delay
+        due = self._clock() + delay
         self._records.put_mail(replace(mail, tries=mail.tries + 1, due=due))
 
 
@@ -91,12 +97,22 @@ REFUSED = "the payment provider refused usage"
 class Subscriptions:
     """Keeps the subscriptions of organisations up to date."""
 
-    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        vault: SecretVault,
+        mail: Mail,
+        clock: Callable[[], float],
+        slots: Slots,
+        *,
+        ports: BillingPorts,
+    ) -> None:
+        self._records = records
+        self._clock = clock
         self._slots = slots
         self._provider = ports.provider
-        self._records = ports.records
-        self._mails = BillingMail(cloud, ports.records)
+        self._accounts = ports.records
+        self._mails = BillingMail(vault, mail, clock, ports.records)
 
     def process(self, event: HookEvent) -> None:
         """Fetch the subscription that an event names, and write it; raises as the provider."""
@@ -105,11 +121,11 @@ class Subscriptions:
         elif event.kind in USAGE_REFUSED:
             self._report_refused(event)
         elif event.subscription is not None:
-            fetched = self._cloud.clock()
+            fetched = self._clock()
             found = self._provider.subscription(event.subscription)
             if found is not None:
                 self._adopt(found, fetched)
-        self._records.event_done(event.id)
+        self._accounts.event_done(event.id)
 
     def _report_refused(self, event: HookEvent) -> None:
         """Log usage that the provider refused, and add it to the audit logs of organisations."""
@@ -118,7 +134,7 @@ class Subscriptions:
         except Exception:
             logger.exception(REFUSED, extra={"event": event.id})
             raise
-        named = {org: self._records.account(org) for org in self._records.accounts()}
+        named = {org: self._accounts.account(org) for org in self._accounts.accounts()}
         orgs = [
             org for org, known in named.items() if known and known.customer in refused.customers
         ]
@@ -126,7 +142,7 @@ class Subscriptions:
         logger.error(REFUSED, extra=about)
         for org in orgs:
             entry = AuditEntry(
-                time=self._cloud.clock(),
+                time=self._clock(),
                 user="billing",
                 token="",
                 operation="report_usage",
@@ -134,20 +150,20 @@ class Subscriptions:
                 status=HTTPStatus.BAD_REQUEST,
                 request=event.id,
             )
-            audit.record(self._cloud.audit, org, entry)
+            audit.record(self._records.audit, org, entry)
 
     def refresh(self, org: str) -> None:
         """Fetch an organisation's latest subscription, and write it; raises as the provider."""
-        account = self._records.account(org)
+        account = self._accounts.account(org)
         if account is None:
             return
-        fetched = self._cloud.clock()
+        fetched = self._clock()
         found = self._provider.newest(account.customer)
         if found is not None:
             self._adopt(found, fetched)
 
     def _adopt(self, found: Subscription, fetched: float) -> None:
-        account = self._records.account(found.org) if found.org else None
+        account = self._accounts.account(found.org) if found.org else None
         if account is None or account.customer != found.customer:
             logger.warning(
                 "a subscription of another installation", extra={"subscription": found.id}
@@ -175,7 +191,7 @@ class Subscriptions:
         )
         if same and not paid and is_paying(new.gate, fetched):
             new = replace(new, resumed=fetched)  # the free plan until now is not charged
-        if self._records.put_account(new):
+        if self._accounts.put_account(new):
             self._apply(new)
             if new.grace_until is not None and account.grace_until is None:
                 self._warn(new, new.grace_until)
@@ -194,7 +210,7 @@ class Subscriptions:
         The first hour of the last period may start later, and have usage already.
         """
         last = max(fetched, account.first_hour)
-        hours = self._records.hours(account.org, found.since, last)
+        hours = self._accounts.hours(account.org, found.since, last)
         since = paid_from(found.since, fetched, (total.hour for total in hours))
         return replace(account, started=found.since, since=since, resumed=0.0)
 
@@ -222,7 +238,7 @@ class Subscriptions:
 
     def _apply(self, account: PaymentAccount) -> None:
         """Write what gates workers, then let waiting pipelines launch some."""
-        self._cloud.orgs.set_billing(
+        self._records.orgs.set_billing(
             account.org, account.gate, self.accrued(account), fetched=account.fetched
         )
         self._slots.resume(account.org)
@@ -238,8 +254,8 @@ class Subscriptions:
 
     def accrued(self, account: PaymentAccount) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
-        hours = self._records.hours(
-            account.org, account.first_hour, max(account.first_hour, self._cloud.clock())
+        hours = self._accounts.hours(
+            account.org, account.first_hour, max(account.first_hour, self._clock())
         )
         vcpu = sum(hour.vcpu_seconds for hour in hours)
         gb = sum(hour.gb_seconds for hour in hours)

@@ -108,8 +108,15 @@ class CloudBilling:
             account = PaymentAccount(self._me.org, ports.provider.new_customer(self._me.org))
             ports.records.put_account(account)
         # The end of a subscription is known before another one begins.
-        Subscriptions(self._cloud, self._slots, ports).refresh(self._me.org)
-        status = self._cloud.orgs.in_use(self._me.org).billing.status
+        Subscriptions(
+            self._cloud.records,
+            self._cloud.secrets.vault,
+            self._cloud.mail,
+            self._cloud.timing.clock,
+            self._slots,
+            ports=ports,
+        ).refresh(self._me.org)
+        status = self._cloud.records.orgs.in_use(self._me.org).billing.status
         if status in LIVE:
             raise RefusedError(
                 f"{self._me.org} has a subscription already ({status.value}); change it with "
@@ -129,20 +136,20 @@ class CloudBilling:
 
     def _back(self) -> str:
         """Return the page to which the provider returns: never from the request."""
-        app = self._cloud.web_app()
+        app = self._cloud.installation.web_app()
         if not app:
             raise RefusedError("this installation has no web app; deploy its stack 'site' first")
         return f"{app.rstrip('/')}{PLAN_PAGE}"
 
     def _set_limit(self, limit: SpendLimit) -> BillingStatus:
         self._ports()
-        self._cloud.orgs.set_limit(self._me.org, limit.dollars, limit.grace_minutes)
+        self._cloud.records.orgs.set_limit(self._me.org, limit.dollars, limit.grace_minutes)
         self._slots.resume(self._me.org)
         return self._status()
 
     def _status(self) -> BillingStatus:
-        ports, org, now = self._ports(), self._me.org, self._cloud.clock()
-        used = self._cloud.orgs.in_use(org)
+        ports, org, now = self._ports(), self._me.org, self._cloud.timing.clock()
+        used = self._cloud.records.orgs.in_use(org)
         account = ports.records.account(org)
         rates = rates_of(account)
         start = end = None
@@ -157,7 +164,7 @@ class CloudBilling:
             parts = self._parts(charges, rates, first)
             earlier = list(_days(ports.records.hours(org, period_before(first), first - 1), rates))
             previous = sum(day.dollars for day in earlier) if earlier else None
-        minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
+        minutes = self._cloud.records.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,
             max_workers=used.plan.max_workers,
@@ -190,7 +197,7 @@ class CloudBilling:
 
     def _parts(self, charges: Sequence[PipelineCharge], rates: Rates, since: float) -> ChargeParts:
         """Return the use of the charged time, by the commands of the most expensive pipelines."""
-        store, now = self._cloud.store, self._cloud.clock()
+        store, now = self._cloud.records.store, self._cloud.timing.clock()
         known = [
             one.id for one in charges[:MAX_USAGE_PIPELINES] if store.record(self._me.org, one.id)
         ]
@@ -198,7 +205,7 @@ class CloudBilling:
         return parts_of({one.id: one.dollars for one in charges}, attempts, rates, since, now)
 
     def _titled(self, charge: PipelineCharge) -> PipelineCharge:
-        record = self._cloud.store.record(self._me.org, charge.id)
+        record = self._cloud.records.store.record(self._me.org, charge.id)
         return charge if record is None else charge.model_copy(update={"title": record.title})
 
 
@@ -261,22 +268,33 @@ class CloudUsage(CloudCaller):
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
-        org, orgs = self._me.org, self._cloud.orgs
-        months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
+        org, orgs = self._me.org, self._cloud.records.orgs
+        months = (
+            months_before(self._cloud.timing.clock()) if query.month is None else (query.month,)
+        )
         report = usage_report(spent for month in months for spent in orgs.spent(org, month))
         if query.nodes:
             named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
             report = usage_report([*named, *report.pipelines[len(named) :]])
-        return with_prices(report, customer_rates(self._cloud, org))
+        return with_prices(report, customer_rates(self._cloud.records, self._cloud.billing, org))
 
     @serves(billing_operations.COST)
     async def get_cost(self, params: CostParams) -> PipelineCost:
         """Return the cost of a pipeline since its launch."""
         id_ = await asyncio.to_thread(self._owned, params.id)
-        return await asyncio.to_thread(cost, self._cloud, self._me.org, id_, params.nodes)
+        return await asyncio.to_thread(
+            cost,
+            self._cloud.records,
+            self._cloud.storage,
+            self._cloud.billing,
+            self._cloud.timing.clock,
+            self._me.org,
+            pipeline_id=id_,
+            nodes=params.nodes,
+        )
 
     def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
-        if self._cloud.store.record(self._me.org, spent.id) is None:
+        if self._cloud.records.store.record(self._me.org, spent.id) is None:
             return spent  # the pipeline was deleted
-        nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
+        nodes = uses_by_node(self._cloud.records.store.attempts(spent.id), month=spent.month)
         return with_nodes(spent, nodes, maximum)

@@ -11,10 +11,11 @@ from math import ceil
 from threading import Lock
 
 from chalicelib.billing.port import Meter, rates_of
-from chalicelib.billing.store import TableBilling
-from chalicelib.dependencies import Dependencies, write_with_retry
-from chalicelib.errors import ConflictError
+from chalicelib.billing.store import BillingPorts, TableBilling
+from chalicelib.errors import ConflictError, Timing
+from chalicelib.logs.port import Storage
 from chalicelib.people.port import InUse, Measured, Spender
+from chalicelib.records import Records
 from conducto_core.billing.handlers import cost_of, months_before, with_prices
 from conducto_core.billing.model import PipelineCost, PipelineSpent
 from conducto_core.billing.rules import (
@@ -23,6 +24,7 @@ from conducto_core.billing.rules import (
     RECORD_BYTES,
     PlanPeriod,
     Rates,
+    Remedies,
     Stored,
     charged_seconds,
     month_of,
@@ -82,55 +84,64 @@ class Allowances:
         return seconds
 
 
-def exec_seconds(cloud: Dependencies, org: str, month: str) -> float:
+def exec_seconds(records: Records, org: str, month: str) -> float:
     """Return the current seconds of an organisation in a month."""
-    return cloud.orgs.usage(org, month).get("exec_seconds", 0.0)
+    return records.orgs.usage(org, month).get("exec_seconds", 0.0)
 
 
-def check_usage(cloud: Dependencies, org: str) -> None:
+def check_usage(
+    records: Records, remedies: Callable[[], Remedies], clock: Callable[[], float], org: str
+) -> None:
     """Check that the month's allowance is not used up; raises `PlanFullError`."""
-    used = cloud.orgs.in_use(org)
-    reason = _over_minutes(cloud, used, partial(exec_seconds, cloud, org))
+    used = records.orgs.in_use(org)
+    reason = _over_minutes(remedies, clock, used, partial(exec_seconds, records, org))
     if reason is not None:
         raise PlanFullError(str(reason))
 
 
 def reason_to_wait(
-    cloud: Dependencies, org: str, used: InUse, seconds: Callable[[str, str], float]
+    remedies: Callable[[], Remedies],
+    clock: Callable[[], float],
+    org: str,
+    used: InUse,
+    seconds: Callable[[str, str], float],
 ) -> Wait | None:
     """Return why no worker and no command of an organisation may start now, or None.
 
     ``seconds`` returns its seconds in a month.
     """
     if used.suspended:
-        return waits.spend_limit(used.billing.limit, cloud.remedies())
-    return _over_minutes(cloud, used, partial(seconds, org))
+        return waits.spend_limit(used.billing.limit, remedies())
+    return _over_minutes(remedies, clock, used, partial(seconds, org))
 
 
 def _over_minutes(
-    cloud: Dependencies, current: InUse, seconds: Callable[[str], float]
+    remedies: Callable[[], Remedies],
+    clock: Callable[[], float],
+    current: InUse,
+    seconds: Callable[[str], float],
 ) -> Wait | None:
     plan = current.plan
     if plan.exec_minutes is None:
         return None
-    used = seconds(month_of(cloud.clock())) / 60
+    used = seconds(month_of(clock())) / 60
     if used < plan.exec_minutes:
         return None
-    return waits.plan_minutes(plan, used, cloud.remedies())
+    return waits.plan_minutes(plan, used, remedies())
 
 
-def workers_used(cloud: Dependencies, used: InUse, others: int) -> Wait:
+def workers_used(remedies: Callable[[], Remedies], used: InUse, others: int) -> Wait:
     """Return the wait for a worker of the plan; ``others`` are used by other pipelines."""
-    return waits.plan_workers(used.plan, others, _or_more(cloud, used))
+    return waits.plan_workers(used.plan, others, _or_more(remedies, used))
 
 
-def workers_reserved(cloud: Dependencies, used: InUse) -> Wait:
+def workers_reserved(remedies: Callable[[], Remedies], used: InUse) -> Wait:
     """Return the wait of a ``new`` group for workers that others have reserved."""
-    return waits.plan_reserved(used.plan, used.reserved, _or_more(cloud, used))
+    return waits.plan_reserved(used.plan, used.reserved, _or_more(remedies, used))
 
 
-def _or_more(cloud: Dependencies, used: InUse) -> str:
-    known = cloud.remedies()
+def _or_more(remedies: Callable[[], Remedies], used: InUse) -> str:
+    known = remedies()
     own = known.billing and not used.paying
     return f"or {known.larger_plan()}" if own else "or choose a larger plan"
 
@@ -154,17 +165,19 @@ _FILE_SECONDS = 20.0
 class StorageMetering:
     """Measures and charges storage."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
+    def __init__(self, records: Records, storage: Storage, clock: Callable[[], float]) -> None:
+        self._records = records
+        self._storage = storage
+        self._clock = clock
 
     def run(self, seconds: float) -> int:
         """Measure every pipeline, for at most ``seconds``; return how many were measured."""
-        end, number = self._cloud.clock() + seconds, 0
-        store = self._cloud.store
+        end, number = self._clock() + seconds, 0
+        store = self._records.store
         found = sorted(chain(store.open_pipelines(), store.resting_pipelines()))
-        first = bisect_right(found, self._cloud.orgs.measured_last())
+        first = bisect_right(found, self._records.orgs.measured_last())
         for org, pipeline_id in found[first:] + found[:first]:
-            if self._cloud.clock() > end:
+            if self._clock() > end:
                 logger.info("the next measurement of storage continues", extra={"org": org})
                 break
             try:
@@ -175,21 +188,21 @@ class StorageMetering:
         return number
 
     def _measure_daily(self, org: str, pipeline_id: str) -> bool:
-        record = self._cloud.store.record(org, pipeline_id)
-        known = self._cloud.orgs.measured(pipeline_id)
+        record = self._records.store.record(org, pipeline_id)
+        known = self._records.orgs.measured(pipeline_id)
         if record is None:
             return False
-        if known is not None and self._cloud.clock() - known.time < _INTERVAL:  # or being deleted
+        if known is not None and self._clock() - known.time < _INTERVAL:  # or being deleted
             return False
         # Before the measurement: one that ends the process does not stop all later runs.
-        self._cloud.orgs.note_measured(org, pipeline_id)
+        self._records.orgs.note_measured(org, pipeline_id)
         self.measure(org, record)
         return True
 
     def measure(self, org: str, record: PipelineRecord) -> None:
         """Charge the time since the last measurement."""
-        known = self._cloud.orgs.measured(record.id)
-        now = Measured(self._cloud.clock(), self.stored(org, record))
+        known = self._records.orgs.measured(record.id)
+        now = Measured(self._clock(), self.stored(org, record))
         before = known or Measured(record.created, now.stored)
         dollars = storage_dollars(before.stored, now.stored, before.time, now.time)
         self._charge(org, record, known, now, dollars)
@@ -199,9 +212,9 @@ class StorageMetering:
 
         The bucket keeps deleted objects for some time, which is charged here.
         """
-        known = self._cloud.orgs.measured(record.id)
+        known = self._records.orgs.measured(record.id)
         before = known or Measured(record.created, self.stored(org, record))
-        now = self._cloud.clock()
+        now = self._clock()
         end = now + KEPT_SECONDS
         if before.time >= now:
             return
@@ -223,7 +236,7 @@ class StorageMetering:
     ) -> None:
         whose = Spender.for_pipeline(record, 0.0, attempts=0)
         try:
-            self._cloud.orgs.add_storage(org, whose, before, now, dollars)
+            self._records.orgs.add_storage(org, whose, before, now, dollars)
         except ConflictError:
             logger.info("storage was measured by another process", extra={"pipeline": record.id})
 
@@ -233,23 +246,22 @@ class StorageMetering:
         Nothing is written. Sizes are those of the last measurement, so that readers cause no work,
         or measured now if there is none.
         """
-        known = self._cloud.orgs.measured(record.id)
+        known = self._records.orgs.measured(record.id)
         before = known or Measured(record.created, self.stored(org, record))
-        now = self._cloud.clock()
+        now = self._clock()
         dollars = storage_dollars(before.stored, before.stored, before.time, now)
         return before.stored, sum(dollars.values())
 
     def stored(self, org: str, record: PipelineRecord) -> Stored:
         """Return the sizes of a pipeline now."""
-        cloud = self._cloud
         id_ = record.id
         try:
-            files = cloud.data.total(pipeline_directory(id_), _FILE_SECONDS)
+            files = self._storage.data.total(pipeline_directory(id_), _FILE_SECONDS)
         except TimeoutError:
-            known = cloud.orgs.measured(id_)
+            known = self._records.orgs.measured(id_)
             files = 0 if known is None else known.stored.files
         return Stored(
-            objects=cloud.store.object_bytes(id_) + cloud.logs.object_bytes(id_),
+            objects=self._records.store.object_bytes(id_) + self._storage.logs.object_bytes(id_),
             files=files,
             records=self._attempts(org, record) * RECORD_BYTES,
         )
@@ -259,10 +271,9 @@ class StorageMetering:
 
     def spent(self, org: str, record: PipelineRecord) -> list[PipelineSpent]:
         """Return the usage of a pipeline in each month since it was launched."""
-        cloud = self._cloud
         since = month_of(record.created)
-        months = [month for month in months_before(cloud.clock()) if month >= since]
-        found = (cloud.orgs.spent_by(org, month, record.id) for month in months)
+        months = [month for month in months_before(self._clock()) if month >= since]
+        found = (self._records.orgs.spent_by(org, month, record.id) for month in months)
         return [each for each in found if each is not None]
 
 
@@ -270,24 +281,33 @@ class StorageMetering:
 # The cost of a pipeline, and the prices of an organisation.
 
 
-def customer_rates(cloud: Dependencies, org: str) -> Rates | None:
+def customer_rates(records: Records, billing: BillingPorts | None, org: str) -> Rates | None:
     """Return an organisation's prices of workers; None: nothing is billed."""
-    if cloud.billing is None or not cloud.orgs.in_use(org).paying:
+    if billing is None or not records.orgs.in_use(org).paying:
         return None
-    return rates_of(cloud.billing.records.account(org))
+    return rates_of(billing.records.account(org))
 
 
-def cost(cloud: Dependencies, org: str, pipeline_id: str, nodes: int) -> PipelineCost:
+def cost(
+    records: Records,
+    storage: Storage,
+    billing: BillingPorts | None,
+    clock: Callable[[], float],
+    org: str,
+    *,
+    pipeline_id: str,
+    nodes: int,
+) -> PipelineCost:
     """Return the cost of a pipeline, with its most expensive nodes; raises `NotFoundError`."""
-    record = cloud.store.record(org, pipeline_id)
+    record = records.store.record(org, pipeline_id)
     if record is None:
         raise NotFoundError(f"there is no pipeline {pipeline_id}")
-    metering = StorageMetering(cloud)
+    metering = StorageMetering(records, storage, clock)
     stored, uncharged = metering.current(org, record)
-    attempts, spent = cloud.store.attempts(pipeline_id), metering.spent(org, record)
+    attempts, spent = records.store.attempts(pipeline_id), metering.spent(org, record)
     found = cost_of(record, attempts, nodes, spent=spent, stored=stored)
     found = found.model_copy(update={"storage_dollars": found.storage_dollars + uncharged})
-    return with_prices(found, customer_rates(cloud, org))
+    return with_prices(found, customer_rates(records, billing, org))
 
 
 # ----------------------------------------------------------------------------------------
@@ -325,16 +345,18 @@ class WorkerTime:
 class Charging:
     """The charged time of workers."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
+    def __init__(self, records: Records, timing: Timing, billing: BillingPorts | None) -> None:
+        self._records = records
+        self._timing = timing
+        self._billing = billing
 
     def observe(self, org: str, time: WorkerTime) -> None:
         """Charge a worker until the time of an observation."""
-        billing = self._cloud.billing
+        billing = self._billing
         if billing is None:
             return
         for _ in range(_TRIES):
-            used = self._cloud.orgs.in_use(org)
+            used = self._records.orgs.in_use(org)
             known = billing.records.meter(org, time.worker, used.billing.since)
             if known is None and not used.paying:
                 return
@@ -352,10 +374,10 @@ class Charging:
 
     def close(self, org: str, worker: str, since: float) -> None:
         """Close the meter of a worker whose end is not known, where it is."""
-        billing = self._cloud.billing
+        billing = self._billing
         meter = None if billing is None else billing.records.meter(org, worker, since)
         if billing is not None and meter is not None and meter.span is not None:
-            current = self._cloud.orgs.in_use(org).billing
+            current = self._records.orgs.in_use(org).billing
             billing.records.move(meter, meter.span, RATES, current, closed=True)
 
     def _move(self, records: TableBilling, meter: Meter, time: WorkerTime, used: InUse) -> bool:
@@ -366,8 +388,7 @@ class Charging:
         if not time.ended and span == meter.span:
             return True
         rates = rates_of(records.account(meter.org))
-        return write_with_retry(
-            self._cloud,
+        return self._timing.retry(
             lambda: records.move(meter, span, rates, used.billing, closed=time.ended),
         )
 

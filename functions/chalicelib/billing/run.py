@@ -43,10 +43,19 @@ class BillingRun:
         self._cloud = engine.cloud
         self._provider = ports.provider
         self._records = ports.records
-        self._charging = Charging(engine.cloud)
+        self._charging = Charging(engine.cloud.records, engine.cloud.timing, engine.cloud.billing)
         self._shells = DebugSessions(engine)
-        self._mail = BillingMail(engine.cloud, ports.records)
-        self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports)
+        self._mail = BillingMail(
+            engine.cloud.secrets.vault, engine.cloud.mail, engine.cloud.timing.clock, ports.records
+        )
+        self.subscriptions = Subscriptions(
+            engine.cloud.records,
+            engine.cloud.secrets.vault,
+            engine.cloud.mail,
+            engine.cloud.timing.clock,
+            engine.slots,
+            ports=ports,
+        )
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
@@ -79,7 +88,7 @@ class BillingRun:
 
     @property
     def _now(self) -> float:
-        return self._cloud.clock()
+        return self._cloud.timing.clock()
 
     def _try(self, step: Callable[[], None]) -> bool:
         """Execute a step; return whether it succeeded."""
@@ -99,12 +108,12 @@ class BillingRun:
     def charge(self) -> None:
         """Charge all running workers of paying organisations, and those that have ended."""
         alive: set[str] = set()
-        for pipeline_id, shell in self._cloud.shells.all_open():
+        for pipeline_id, shell in self._cloud.records.shells.all_open():
             alive.add(shell)
             self._try(partial(self._shells.charge, pipeline_id, shell))
         unread = {
             pipeline_id
-            for org, pipeline_id in self._cloud.store.open_pipelines()
+            for org, pipeline_id in self._cloud.records.store.open_pipelines()
             if not self._try(partial(self._charge_pipeline, org, pipeline_id, alive))
         }
         for org, worker, since in self._records.open_meters():
@@ -113,7 +122,7 @@ class BillingRun:
 
     def _charge_pipeline(self, org: str, pipeline_id: str, alive: set[str]) -> None:
         """Charge a pipeline's running workers; add all that have not ended to ``alive``."""
-        if not self._cloud.orgs.in_use(org).paying:
+        if not self._cloud.records.orgs.in_use(org).paying:
             return
         with self._engine.reading(org, pipeline_id) as live:
             times = list(_running(live, self._now))
@@ -127,7 +136,9 @@ class BillingRun:
         if meter is not None and meter.pipeline_id in unread:
             return
         look = (
-            None if meter is None or not meter.task else self._cloud.fleet.task_status(meter.task)
+            None
+            if meter is None or not meter.task
+            else self._cloud.compute.fleet.task_status(meter.task)
         )
         if meter is None or look is None or look.began is None:
             self._charging.close(org, worker, since)  # ECS no longer knows it
@@ -183,7 +194,7 @@ class BillingRun:
     # ---- spend limit --------------------------------------------------------------------------
 
     def _apply_limit(self, account: PaymentAccount) -> None:
-        used = self._cloud.orgs.in_use(account.org)
+        used = self._cloud.records.orgs.in_use(account.org)
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
         if limit is not None and level > account.warned:
@@ -199,17 +210,18 @@ class BillingRun:
 
     def _warn(self, account: PaymentAccount, accrued: float, limit: float) -> None:
         share = "reached" if accrued >= limit else "at 80 %"
+        remedy = self._cloud.installation.remedies().higher_limit()
         text = (
             f"{account.org} has used ${accrued:,.2f} of its spend limit of ${limit:,.2f} in this "
             "billing period. At the limit, no further worker starts, and running commands are "
-            f"killed after the grace period. To continue, {self._cloud.remedies().higher_limit()}."
+            f"killed after the grace period. To continue, {remedy}."
         )
         subject = f"Conducto: the spend limit of {account.org} is {share}"
         self._mail.send(account, "limit", subject, text)
 
     def _kill(self, org: str) -> None:
         """Stop the commands that run on after the grace period, and debug shells."""
-        for of, pipeline_id in self._cloud.store.open_pipelines():
+        for of, pipeline_id in self._cloud.records.store.open_pipelines():
             if of == org:
                 self._engine.submit(org, pipeline_id, self._reached)
                 self._shells.end_all(pipeline_id, "the spend limit is reached")

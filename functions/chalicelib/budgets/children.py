@@ -22,7 +22,7 @@ def register_child(engine: CommandProcessor, org: str, parent: str, path: str, c
     def decide(live: CloudPipeline) -> Input | None:
         if child in live.children or not live.has_budget_above(path):
             return None
-        return ChildMetered(time=engine.cloud.clock(), child=child, path=path, dollars=0.0)
+        return ChildMetered(time=engine.cloud.timing.clock(), child=child, path=path, dollars=0.0)
 
     engine.submit(org, parent, decide)
 
@@ -38,13 +38,17 @@ def meter_children(engine: CommandProcessor, org: str, parent: str) -> None:
             dollars, ended = before, True
         if (dollars, ended) != (before, False):
             metered = ChildMetered(
-                time=engine.cloud.clock(), child=child, path=path, dollars=dollars, ended=ended
+                time=engine.cloud.timing.clock(),
+                child=child,
+                path=path,
+                dollars=dollars,
+                ended=ended,
             )
             engine.submit(org, parent, partial(_always, metered))
         if not ended:
             with engine.reading(org, parent) as live:
-                why = live.why_above(path, engine.cloud.clock())
-            engine.submit(org, child, partial(_held, engine.cloud.clock(), parent, why))
+                why = live.why_above(path, engine.cloud.timing.clock())
+            engine.submit(org, child, partial(_held, engine.cloud.timing.clock(), parent, why))
 
 
 def _always(metered: ChildMetered, _live: CloudPipeline) -> ChildMetered:
@@ -54,7 +58,7 @@ def _always(metered: ChildMetered, _live: CloudPipeline) -> ChildMetered:
 def _cost(engine: CommandProcessor, org: str, child: str) -> tuple[float, bool]:
     """Return the cost of a child so far, and whether it has settled; a paused one may continue."""
     with engine.reading(org, child) as live:
-        live.asked_at = engine.cloud.clock()
+        live.asked_at = engine.cloud.timing.clock()
         ended = live.settled() and live.record.armed and not live.registry.workers
         return live.cost_of("/"), ended
 

@@ -103,13 +103,15 @@ class PipelineBudgets(CloudState):
         sizes = [pool.size for pool in self.pools.values() if group in pool.groups]
         least = min(map(budgets.minute_of, sizes), default=budgets.LEAST)
         if node is not self.tree.root:
-            ahead = sum(budgets.minute_of(self._size(worker)) for worker in self._busy_in(group))
+            ahead = sum(
+                budgets.minute_of(self.size_of_worker(worker)) for worker in self._busy_in(group)
+            )
             return budgets.affordable(node.spec.budget, self.cost_of(group) + ahead, least)
         committed, paid = self.cost_of(group), 0
         for worker in self.registry.workers.values():
             beyond = min(self._existed(worker), budgets.AHEAD)  # AWS charges a minute at least
             if worker.busy:
-                committed += dollars_of(self._size(worker), beyond)
+                committed += dollars_of(self.size_of_worker(worker), beyond)
             else:
                 paid += beyond < budgets.AHEAD
         return budgets.affordable(node.spec.budget, committed, least) + paid
@@ -141,7 +143,7 @@ class PipelineBudgets(CloudState):
     def _own_cost(self, path: str) -> float:
         cost = self.spent.get(path, 0.0)
         if path != self.tree.root.path:
-            return cost + sum(map(self._running_dollars, self._busy_in(path)))
+            return cost + sum(map(self.running_dollars, self._busy_in(path)))
         for worker in (*self.registry.workers.values(), *self.registry.ended.values()):
             cost += self._rest_of(worker, worker.launched, worker.launched + self._existed(worker))
         return cost
@@ -159,7 +161,7 @@ class PipelineBudgets(CloudState):
 
     def _rest_of(self, worker: WorkerEntry, began: float, ended: float) -> float:
         seconds = charged_seconds(began, ended) - worker.metered
-        return dollars_of(self._size(worker), max(0.0, seconds))
+        return dollars_of(self.size_of_worker(worker), max(0.0, seconds))
 
     def _existed(self, worker: WorkerEntry) -> float:
         ended = worker.id in self.registry.ended
@@ -177,12 +179,12 @@ class PipelineBudgets(CloudState):
         workers = self.registry.workers.values()
         return (worker for worker in workers if worker.busy and is_within(worker.path, path))
 
-    def _running_dollars(self, worker: WorkerEntry) -> float:
+    def running_dollars(self, worker: WorkerEntry) -> float:
         """Return the cost of the command that a worker runs, until the latest event."""
         record = self.in_flight.get(worker.path)
         started = None if record is None else record.started
         seconds = 0.0 if started is None else max(0.0, max(self.now, self.asked_at) - started)
-        return dollars_of(self._size(worker), seconds)
+        return dollars_of(self.size_of_worker(worker), seconds)
 
-    def _size(self, worker: WorkerEntry) -> Size:
+    def size_of_worker(self, worker: WorkerEntry) -> Size:
         return self.pools[worker.pool].size

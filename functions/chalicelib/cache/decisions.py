@@ -5,7 +5,7 @@ that it costs no worker and no execution.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -13,10 +13,10 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from chalicelib.cache.store import Flight
-from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.manifests import Manifests
-from chalicelib.logs.port import LogKey, Stream
+from chalicelib.logs.port import LogKey, Storage, Stream
+from chalicelib.records import Records
 from chalicelib.run.model import BuiltImage, CacheDecided, CacheHit, CacheMiss, CacheWait
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets, SecretCache
@@ -98,8 +98,20 @@ class CacheDecisions:
         secrets: The secrets that this process has read.
     """
 
-    def __init__(self, cloud: Dependencies, builds: ImageBuilds, secrets: SecretCache) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        storage: Storage,
+        threads: int,
+        clock: Callable[[], float],
+        builds: ImageBuilds,
+        *,
+        secrets: SecretCache,
+    ) -> None:
+        self._records = records
+        self._storage = storage
+        self._threads = threads
+        self._clock = clock
         self._builds = builds
         self._secrets = secrets
         self._manifests: dict[str, Manifests] = {}
@@ -121,7 +133,7 @@ class CacheDecisions:
     def _decide(
         self, live: CloudPipeline, paths: Sequence[str], over: Mapping[str, str]
     ) -> CacheDecided:
-        threads = max(1, min(self._cloud.threads, len(paths)))
+        threads = max(1, min(self._threads, len(paths)))
         if threads == 1:
             found = [self._try(live, path, over) for path in paths]
         else:
@@ -135,7 +147,7 @@ class CacheDecisions:
         hits = tuple(each for each in found if isinstance(each, CacheHit))
         misses = tuple(each for each in found if isinstance(each, CacheMiss))
         waits = tuple(each for each in found if isinstance(each, CacheWait))
-        now, late = self._cloud.clock(), live.cloud_machine.run in live.runs
+        now, late = self._clock(), live.cloud_machine.run in live.runs
         return CacheDecided(time=now, hits=hits, misses=misses, waits=waits, late=late)
 
     def _try(
@@ -168,7 +180,7 @@ class CacheDecisions:
         found = self._decision(command, forced)
         flight = None
         if found.key is not None and found.streams is None and rules.waits_for_equal(spec):
-            flight = Flight(live.id, spec.path, node.attempt, self._cloud.clock())
+            flight = Flight(live.id, spec.path, node.attempt, self._clock())
             holder = self._acquire(live, found.key, flight, over)
             if holder is not None:
                 path, number, key = spec.path, node.attempt, found.key
@@ -179,13 +191,13 @@ class CacheDecisions:
             held, why = None if flight is None else found.key, decision.reason
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=why, flight=held)
         if flight is not None and found.key is not None:
-            self._cloud.cache.release(live.org, found.key, flight.holder)
+            self._records.cache.release(live.org, found.key, flight.holder)
         streams = rules.unpack_streams(found.streams)
         not_placed = self._place(live, spec, decision.entry, streams)
         if not_placed is not None:
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=not_placed)
         size = self._restore(live, queued, streams)
-        self._cloud.cache.note_use(live.org, decision.entry.key, self._cloud.clock())
+        self._records.cache.note_use(live.org, decision.entry.key, self._clock())
         attempt = queued.model_copy(
             update={
                 "command": mask.text(queued.command),
@@ -203,7 +215,7 @@ class CacheDecisions:
         self, live: CloudPipeline, key: str, flight: Flight, over: Mapping[str, str]
     ) -> Flight | None:
         """Let an attempt hold a flight; or note that its pipeline waits, and return the holder."""
-        cache, ended = self._cloud.cache, over.get(key, "")
+        cache, ended = self._records.cache, over.get(key, "")
         if cache.acquire(live.org, key, flight, ended) is None:
             return None
         cache.wait(live.org, key, live.id, flight.since)
@@ -221,12 +233,12 @@ class CacheDecisions:
         key, found, others = None, None, []
         if forced is None and not isinstance(fields, str):
             key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
-            found = self._cloud.cache.get(org, key)
+            found = self._records.cache.get(org, key)
             if found is None:
-                newest = self._cloud.cache.newest(org, rules.program_of(record), spec.path)
+                newest = self._records.cache.newest(org, rules.program_of(record), spec.path)
                 others = [] if newest is None else [newest]
         entries = [] if found is None else [found[0]]
-        reader, now = rules.reader_of(record), self._cloud.clock()
+        reader, now = rules.reader_of(record), self._clock()
         decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
         if decision.entry is not None and found is not None:
             return _Decided(decision, found[1], print_, key)
@@ -243,7 +255,7 @@ class CacheDecisions:
         images: Mapping[str, BuiltImage],
     ) -> Iterator[CacheForecast]:
         """Yield the decisions about a tree that is not launched yet."""
-        now = self._cloud.clock()
+        now = self._clock()
         given = self._secrets.get(org, secret_access(record), now)
         forced = rules.forced(record, fresh=False)
 
@@ -321,7 +333,7 @@ class CacheDecisions:
             return {}
         places = pipeline_directory(live.id), contents_directory(live.org)
         try:
-            return self._cloud.data.marks(*places, cache.reads, READING_SECONDS).inputs
+            return self._storage.data.marks(*places, cache.reads, READING_SECONDS).inputs
         except TimeoutError as error:
             return str(error)
 
@@ -331,7 +343,7 @@ class CacheDecisions:
         """Return the names of the files that differ from those of the nearest entry."""
         if decision.nearest is None or not data or isinstance(data, str):
             return ()
-        found = self._cloud.cache.get(org, decision.nearest.key)
+        found = self._records.cache.get(org, decision.nearest.key)
         if found is None:
             return ()
         return changed_names(_files_in(rules.unpack_streams(found[1])).read, data)
@@ -348,10 +360,10 @@ class CacheDecisions:
         places = pipeline_directory(live.id), contents_directory(live.org)
         wrote = _files_in(streams).wrote
         try:
-            self._cloud.data.place(*places, cache.writes, wrote, PLACING_SECONDS)
+            self._storage.data.place(*places, cache.writes, wrote, PLACING_SECONDS)
         except DamagedObjectError as error:
             logger.warning("an entry of the cache is damaged and deleted: %s", error)
-            self._cloud.cache.delete(live.org, entry.key)
+            self._records.cache.delete(live.org, entry.key)
             return f"the entry of {source} was deleted"
         except TimeoutError:
             return f"the files of {source} were not written in {PLACING_SECONDS:g} s"
@@ -361,7 +373,7 @@ class CacheDecisions:
         def read(attempts: Sequence[Attempt]) -> Iterator[bytes]:
             for each in attempts:
                 key = LogKey(live.id, each.path, each.number, "result")
-                yield self._cloud.logs.read(key, 0, MAX_RESULT)
+                yield self._storage.logs.read(key, 0, MAX_RESULT)
 
         return read_sources(sources_of(node.spec, live.tree.nodes), read)
 
@@ -376,7 +388,7 @@ class CacheDecisions:
         for stream in _STREAMS:
             if streams.get(stream):
                 key = LogKey(live.id, queued.path, queued.number, stream)
-                self._cloud.logs.append(key, 0, streams[stream])
+                self._storage.logs.append(key, 0, streams[stream])
         return sum(len(streams.get(stream, b"")) for stream in ("stdout", "stderr"))
 
     def _manifests_of(self, org: str) -> Manifests:
@@ -398,7 +410,13 @@ def _candidate(
 
 
 def store_entry(
-    cloud: Dependencies, org: str, record: PipelineRecord, attempt: AttemptRecord, ran: CacheInputs
+    records: Records,
+    storage: Storage,
+    org: str,
+    record: PipelineRecord,
+    attempt: AttemptRecord,
+    *,
+    ran: CacheInputs,
 ) -> None:
     """Store the outcome of an attempt that ended.
 
@@ -408,10 +426,10 @@ def store_entry(
     streams: dict[str, bytes] = {}
     for stream in _STREAMS:
         key = LogKey(record.id, attempt.path, attempt.number, stream)
-        size = cloud.logs.size(key)
+        size = storage.logs.size(key)
         is_output = stream in {"stdout", "stderr"}
         start = max(0, size - rules.KEPT_OUTPUT) if is_output else 0
-        data = cloud.logs.read(key, start, MAX_STREAM) if size else b""
+        data = storage.logs.read(key, start, MAX_STREAM) if size else b""
         streams[stream] = rules.kept_output(data, size, source) if is_output else data
     fields, size = ran.fields, sum(map(len, streams.values()))
     use = _files_in(streams)
@@ -427,12 +445,12 @@ def store_entry(
     trust = rules.Trust(ran.private_to, ran.with_secrets)
     if use.contents():
         places = pipeline_directory(record.id), contents_directory(org)
-        size += cloud.data.save_contents(*places, use.wrote)
+        size += storage.data.save_contents(*places, use.wrote)
     entry: CacheEntry = rules.entry_of(fields, attempt, record, trust, size)
-    known = cloud.cache.get(org, entry.key)
+    known = records.cache.get(org, entry.key)
     if known is not None:
         entry = rules.with_varying(entry, streams, known[0], rules.unpack_streams(known[1]))
-    cloud.cache.put(org, entry, packed)
+    records.cache.put(org, entry, packed)
 
 
 def _files_in(streams: Mapping[str, bytes]) -> FileUse:

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from chalicelib.dependencies import Dependencies
-from chalicelib.logs.port import LogKey
+from chalicelib.logs.port import LogKey, Storage
+from chalicelib.records import Records
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.cache.files import FileUse
 from conducto_core.cache.lineage import AttemptFiles, files_of_attempts
@@ -16,7 +16,9 @@ from conducto_core.run.model.records import AttemptRecord
 _SECONDS = 20.0
 
 
-def files_of_commands(cloud: Dependencies, live: CloudPipeline) -> list[AttemptFiles]:
+def files_of_commands(
+    records: Records, storage: Storage, live: CloudPipeline
+) -> list[AttemptFiles]:
     """Return the files of cached commands, in the order of the tree.
 
     Raises:
@@ -26,16 +28,16 @@ def files_of_commands(cloud: Dependencies, live: CloudPipeline) -> list[AttemptF
 
     def use(attempt: AttemptRecord) -> FileUse:
         key = LogKey(live.id, attempt.path, attempt.number, "files")
-        return FileUse.from_bytes(cloud.logs.read(key, 0, MAX_STREAM))
+        return FileUse.from_bytes(storage.logs.read(key, 0, MAX_STREAM))
 
     def now(patterns: Collection[str]) -> Mapping[str, str]:
         try:
-            return cloud.data.marks(*places, sorted(patterns), _SECONDS).found
+            return storage.data.marks(*places, sorted(patterns), _SECONDS).found
         except TimeoutError as error:
             raise RefusedError(
                 f"{live.id}: {error}; files that were read count next time"
             ) from error
 
     return files_of_attempts(
-        live.tree, live.record, lambda: cloud.store.attempts(live.id), use, now
+        live.tree, live.record, lambda: records.store.attempts(live.id), use, now
     )

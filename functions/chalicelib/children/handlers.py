@@ -36,7 +36,7 @@ class CloudChildren(ChildApi):
             with engine.reading(identity.org, pipeline_id) as live:
                 node = _running(live, path, number)
                 self.me = as_parent(live.record, path, number)
-                self._over = live.why_above(path, engine.cloud.clock())
+                self._over = live.why_above(path, engine.cloud.timing.clock())
                 self._image = live.pipeline.images[node.spec.placement.image]
                 self._origin = Origin(
                     self.me, live.record.foreign_change, dict(live.pipeline.images), live.sources

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from chalicelib.data.model import What
-from chalicelib.dependencies import Dependencies
+from chalicelib.logs.port import Storage
 from chalicelib.run.port import Blobs
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.responses import DataEntry
@@ -66,9 +66,10 @@ class CopyRunningError(Exception):
 class CopyJobs:
     """Starts copies and reports their progress."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._blobs = cloud.blobs
+    def __init__(self, storage: Storage, clock: Callable[[], float]) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._blobs = storage.blobs
 
     def stage(self, directory: str, name: str, wanted: Copy, last: str) -> Copy:
         """Return the copy of a file in the bucket.
@@ -107,7 +108,7 @@ class CopyJobs:
 
     def _is_just_ready(self, key: str) -> bool:
         ended = self._blobs.put_at(key + ".end")
-        fresh = ended is not None and self._cloud.clock() - ended <= HANDED_SECONDS
+        fresh = ended is not None and self._clock() - ended <= HANDED_SECONDS
         return fresh and self._blobs.exists(key)
 
     def fetch(self, directory: str, name: str, key: str, size: int) -> DataEntry:
@@ -126,13 +127,13 @@ class CopyJobs:
         if progress is None:
             progress = CopyProgress(0, size)
             write_progress(self._blobs, key, progress)
-            self._cloud.data.begin(what, directory, name, key)
+            self._storage.data.begin(what, directory, name, key)
         raise CopyRunningError(name, progress)
 
     def _progress(self, key: str) -> CopyProgress | None:
         """Return the progress of a copy, or None if it was not updated for `SILENT_SECONDS`."""
         said = self._blobs.put_at(key + ".at")
-        if said is None or self._cloud.clock() - said > SILENT_SECONDS:
+        if said is None or self._clock() - said > SILENT_SECONDS:
             return None
         return CopyProgress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
 

@@ -54,7 +54,7 @@ class FailureCommands:
         runs: Literal["plain", "secrets"] = "secrets" if request.secrets else "plain"
         own = [
             one
-            for one in self._cloud.shells.of_pipeline(pipeline_id)
+            for one in self._cloud.records.shells.of_pipeline(pipeline_id)
             if one.runs and one.user == me.user
         ]
         mine = (plan.path, plan.attempt, runs)
@@ -77,11 +77,11 @@ class FailureCommands:
         command = self._given(shell, request)
         end = time.monotonic() + self._wait
         while True:
-            now = self._cloud.shells.find(shell.pipeline_id, shell.id) or shell
+            now = self._cloud.records.shells.find(shell.pipeline_id, shell.id) or shell
             self._sessions.check(now)
             found = SingleCommandEnd.model_validate_json(now.result) if now.result else None
             if found is not None and found.number == command.number:
-                self._cloud.shells.give(shell, "")  # the output is not kept
+                self._cloud.records.shells.give(shell, "")  # the output is not kept
                 return self._result(plan, request, found)
             if time.monotonic() >= end:
                 return self._waiting(plan, "the command still runs")
@@ -90,7 +90,7 @@ class FailureCommands:
     def _given(self, shell: Shell, request: ExecRequest) -> SingleCommand:
         """Return the command that a shell has, or give it this one."""
         wanted = SingleCommand(
-            number=int(self._cloud.clock() * 1000),
+            number=int(self._cloud.timing.clock() * 1000),
             command=request.command,
             timeout=request.timeout,
             max_bytes=min(request.max_bytes, MAX_SINGLE_OUTPUT),
@@ -103,7 +103,7 @@ class FailureCommands:
                 raise RefusedError(
                     f"{request.path}: another command runs in its container; wait for its end"
                 )
-        self._cloud.shells.give(shell, wanted.model_dump_json())
+        self._cloud.records.shells.give(shell, wanted.model_dump_json())
         return wanted
 
     @staticmethod

@@ -1,15 +1,16 @@
 """Plans of debug shells."""
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from pydantic import SecretStr
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.run.model import BuiltImage
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import inject
+from chalicelib.secrets.references import SecretPorts
 from conducto_core.command.environment import ExecutionContext, command_env
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.debug.model import DebugPlan, DebugRequest
@@ -62,8 +63,11 @@ class _Subject(NamedTuple):
 class _Plans:
     """Creates plans for one user; ``remote``: the shell opens on a worker, with the data."""
 
-    def __init__(self, cloud: Dependencies, me: Identity, *, remote: bool = False) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, secrets: SecretPorts, url: Callable[[], str], me: Identity, *, remote: bool = False
+    ) -> None:
+        self._secrets = secrets
+        self._url = url
         self._me = me
         self._remote = remote
         self._where = WHERE_REMOTE if remote else WHERE
@@ -73,10 +77,15 @@ class _Plans:
         spec, record, image = subject.spec, subject.record, subject.image
         script, env = self._command(pipeline_id, subject)
         # The caller's own: a shell must not expose the secrets of another user.
-        cloud = self._cloud
-        given = inject(cloud.vault, self._me.org, self._me.user, cloud.services, subject.secret_set)
+        given = inject(
+            self._secrets.vault,
+            self._me.org,
+            self._me.user,
+            self._secrets.services,
+            subject.secret_set,
+        )
         try:
-            found = cloud.references.resolve(self._me.org, given.only(spec.secrets)).env
+            found = self._secrets.references.resolve(self._me.org, given.only(spec.secrets)).env
         except CommandError as error:
             raise RefusedError(f"{spec.path}: {error}") from error
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
@@ -110,9 +119,7 @@ class _Plans:
 
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
         spec, record, image = subject.spec, subject.record, subject.image
-        around = ExecutionContext(
-            pipeline_id, self._cloud.url(), where=self._where, owner=OUTER_OWNER
-        )
+        around = ExecutionContext(pipeline_id, self._url(), where=self._where, owner=OUTER_OWNER)
         if record is not None and tells_its_command(record):
             return record.command, env_as_it_ran(spec, record, around, image.path_map)
         try:
@@ -139,11 +146,13 @@ def debug_plan(
         RefusedError: A shell is not possible.
     """
     with engine.reading(me.org, pipeline_id) as live:
-        stored = engine.cloud.store.attempts(pipeline_id, request.path)
+        stored = engine.cloud.records.store.attempts(pipeline_id, request.path)
         records = tuple(live.with_running(stored, (request.path,)))
         check_shell(live.record)
         subject = _subject(live, request, records)
-    return _Plans(engine.cloud, me, remote=remote).plan(pipeline_id, subject)
+    return _Plans(engine.cloud.secrets, engine.cloud.installation.url, me, remote=remote).plan(
+        pipeline_id, subject
+    )
 
 
 def _subject(

@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from secrets import token_urlsafe
 from typing import Any
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
+from chalicelib.events.port import CloudSchedules, EventPorts, EventRules
 from chalicelib.events.queues import connect_queue
+from chalicelib.people.port import SecretVault
+from chalicelib.records import Records
 from conducto_core.api.operation import API_ROOT, Permission
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.events.intake import EventIntake
@@ -39,20 +41,32 @@ class EventHooks:
         invoke: Starts the function that launches, with organisation and trigger.
     """
 
-    def __init__(self, cloud: Dependencies, invoke: Callable[[tuple[str, str]], None]) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        vault: SecretVault,
+        schedules: CloudSchedules,
+        clock: Callable[[], float],
+        invoke: Callable[[tuple[str, str]], None],
+    ) -> None:
+        self._records = records
+        self._vault = vault
+        self._schedules = schedules
+        self._clock = clock
         self._invoke = invoke
 
     def receive(self, hook: str, headers: Mapping[str, str], body: bytes) -> None:
         """Store the event of a webhook and start its processing; see `EventIntake.hook`."""
         org, _, name = hook.partition(SEPARATOR)
-        trigger = self._cloud.schedules.get(org, name)
+        trigger = self._schedules.get(org, name)
         if trigger is None or trigger.on is None:  # strangers cause no read of secrets
             raise NotFoundError(f"no webhook {hook!r}")
-        secret = self._cloud.vault.read(_scope(org, name)).get(_KEY)
+        secret = self._vault.read(_scope(org, name)).get(_KEY)
         if secret is None:
             raise SignatureError("the webhook has no secret; make one: conducto trigger secret")
-        _intake(self._cloud).hook(org, name, str(secret["value"]), headers, body)
+        _intake(self._records, self._schedules, self._clock).hook(
+            org, name, str(secret["value"]), headers, body
+        )
         try:
             self._invoke((org, name))
         except Exception:
@@ -61,22 +75,30 @@ class EventHooks:
 
 
 def take_bus_event(
-    cloud: Dependencies, org: str, name: str, event: Mapping[str, Any]
+    records: Records,
+    schedules: CloudSchedules,
+    clock: Callable[[], float],
+    org: str,
+    name: str,
+    *,
+    event: Mapping[str, Any],
 ) -> tuple[str, str] | None:
     """Store an event of EventBridge; return the trigger that it fires, if any.
 
     A rule outlives its trigger if its deletion was interrupted.
     """
-    trigger = cloud.schedules.get(org, name)
+    trigger = schedules.get(org, name)
     pattern = None if trigger is None or trigger.on is None else pattern_of(trigger.on)
     if pattern is None or not matches(pattern, event):
         logger.warning("an event has no trigger", extra={"org": org, "trigger": name})
         return None
-    _intake(cloud).add(org, name, bus_event(event))
+    _intake(records, schedules, clock).add(org, name, bus_event(event))
     return org, name
 
 
-def check_source(cloud: Dependencies, rule: EventRule, permissions: Collection[str]) -> None:
+def check_source(
+    event_rules: EventRules | None, rule: EventRule, permissions: Collection[str]
+) -> None:
     """Check that a member may create a trigger with a rule.
 
     Raises:
@@ -84,7 +106,7 @@ def check_source(cloud: Dependencies, rule: EventRule, permissions: Collection[s
     """
     if rule.source not in ACCOUNT_SOURCES:
         return
-    if cloud.event_rules is None:
+    if event_rules is None:
         raise RefusedError(
             f"triggers by {rule.source} are off in this installation; deploy with -c events=true"
         )
@@ -92,23 +114,25 @@ def check_source(cloud: Dependencies, rule: EventRule, permissions: Collection[s
         raise RefusedError("only administrators add triggers by events of the AWS account")
 
 
-def _intake(cloud: Dependencies) -> EventIntake:
-    return EventIntake(cloud.schedules, cloud.clock, cloud.deliveries.count)
+def _intake(records: Records, schedules: CloudSchedules, clock: Callable[[], float]) -> EventIntake:
+    return EventIntake(schedules, clock, records.deliveries.count)
 
 
-def new_hook(cloud: Dependencies, org: str, name: str) -> NewHook:
+def new_hook(vault: SecretVault, url: Callable[[], str], org: str, name: str) -> NewHook:
     """Return the webhook of a trigger with a new secret."""
     secret = token_urlsafe(32)
-    _replace(cloud, org, name, {_KEY: {"value": secret}})
-    address = f"{cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
+    _replace(vault, org, name, {_KEY: {"value": secret}})
+    address = f"{url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
     return NewHook(url=address, secret=secret)
 
 
 def connect(
-    cloud: Dependencies,
+    events: EventPorts,
+    vault: SecretVault,
     org: str,
     name: str,
     rule: EventRule | None,
+    *,
     former: EventRule | None = None,
 ) -> None:
     """Subscribe a trigger to the events of a rule, instead of those of its former one.
@@ -116,24 +140,24 @@ def connect(
     None ends its subscription and its webhook.
     """
     if rule is None or rule.source != "webhook":
-        _replace(cloud, org, name, {})
-    if cloud.event_rules is None:
+        _replace(vault, org, name, {})
+    if events.rules is None:
         return
-    connect_queue(cloud, org, name, rule, former)
+    connect_queue(events, org, name, rule, former)
     pattern = None if rule is None else pattern_of(rule)
     if pattern is None:
-        cloud.event_rules.delete(org, name)
+        events.rules.delete(org, name)
     else:
-        cloud.event_rules.put(org, name, pattern)
+        events.rules.put(org, name, pattern)
 
 
 def _replace(
-    cloud: Dependencies, org: str, name: str, secrets: Mapping[str, Mapping[str, str]]
+    vault: SecretVault, org: str, name: str, secrets: Mapping[str, Mapping[str, str]]
 ) -> None:
-    known, version = cloud.vault.read_version(_scope(org, name))
+    known, version = vault.read_version(_scope(org, name))
     if not known and not secrets:
         return
     try:
-        cloud.vault.replace(_scope(org, name), secrets, version)
+        vault.replace(_scope(org, name), secrets, version)
     except ConflictError as error:
         raise RefusedError(f"{name} is changed by another request; try again") from error

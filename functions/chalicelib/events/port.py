@@ -1,6 +1,7 @@
 """Events of the AWS account."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from conducto_core.events.model import StoredEvent
@@ -52,3 +53,19 @@ class EventQueues(Protocol):
 
     def leave(self, queue: str) -> None:
         """Deliver no more messages of a queue."""
+
+
+@dataclass(frozen=True)
+class EventPorts:
+    """Schedules and triggers, and the events of the account that fire them.
+
+    Attributes:
+        rules: The rules of EventBridge; None: the installation takes no events of the account.
+        queues: The queues of SQS; None as `rules`.
+        named_queues: ``(organisation, ARN)`` of queues that triggers may read, besides their own.
+    """
+
+    schedules: CloudSchedules
+    rules: EventRules | None = None
+    queues: EventQueues | None = None
+    named_queues: frozenset[tuple[str, str]] = frozenset()

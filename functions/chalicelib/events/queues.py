@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chalicelib.dependencies import Dependencies
+from chalicelib.events.port import CloudSchedules, EventPorts
 from conducto_core.errors import RefusedError
 from conducto_core.events.intake import EventIntake
 from conducto_core.events.model import EventRule, StoredEvent
@@ -23,78 +23,80 @@ logger = logging.getLogger(__name__)
 # ---- the subscription of a trigger ---------------------------------------------------------------
 
 
-def with_queue(cloud: Dependencies, org: str, name: str, rule: EventRule) -> EventRule:
+def with_queue(events: EventPorts, org: str, name: str, rule: EventRule) -> EventRule:
     """Return a rule with the ARN of its queue: without one, that of a queue of its own.
 
     Raises:
         RefusedError: The administrator of the installation has not allowed it to read the queue,
             or the queue fires another trigger.
     """
-    queues = cloud.event_queues
+    queues = events.queues
     if rule.source != "sqs" or queues is None:
         return rule
     own = queues.own(org, name)
-    if rule.queue not in (None, own) and (org, rule.queue) not in cloud.named_queues:
+    if rule.queue not in (None, own) and (org, rule.queue) not in events.named_queues:
         raise RefusedError(
             f"{org} may not read {rule.queue}; an administrator of the installation allows it: "
             f"conducto deploy -c queues={org}={rule.queue}"
         )
     queue = rule.queue or own
-    _check_free(cloud, org, name, queue)
+    _check_free(events.schedules, org, name, queue)
     return rule.model_copy(update={"queue": queue})
 
 
 def connect_queue(
-    cloud: Dependencies, org: str, name: str, rule: EventRule | None, former: EventRule | None
+    events: EventPorts, org: str, name: str, rule: EventRule | None, former: EventRule | None
 ) -> None:
     """Read the queue of a rule, if it has one, instead of that of the former rule.
 
     Raises:
         RefusedError: The queue fires another trigger, or AWS cannot read it now.
     """
-    queues = cloud.event_queues
+    queues = events.queues
     if queues is None:
         return
     queue = None if rule is None else rule.queue
     old = None if former is None else former.queue
     if old is not None and old != queue:
-        _leave(cloud, org, name, old)
+        _leave(events, org, name, old)
     if rule is None or queue is None:
         return
-    _claim(cloud, org, name, queue)
+    _claim(events.schedules, org, name, queue)
     if queue == queues.own(org, name):
         queues.create(org, name, rule.batch_seconds)
     queues.read(queue, rule.batch, rule.batch_seconds)
 
 
-def _leave(cloud: Dependencies, org: str, name: str, queue: str) -> None:
-    queues = cloud.event_queues
-    if queues is None or cloud.schedules.queue_trigger(queue) not in (None, (org, name)):
+def _leave(events: EventPorts, org: str, name: str, queue: str) -> None:
+    queues = events.queues
+    if queues is None or events.schedules.queue_trigger(queue) not in (None, (org, name)):
         return
     queues.leave(queue)
     if queue == queues.own(org, name):
         queues.delete(org, name)
-    cloud.schedules.release_queue(queue)
+    events.schedules.release_queue(queue)
 
 
-def _check_free(cloud: Dependencies, org: str, name: str, queue: str) -> tuple[str, str] | None:
+def _check_free(
+    schedules: CloudSchedules, org: str, name: str, queue: str
+) -> tuple[str, str] | None:
     """Return the trigger that a queue fired last; it may have been deleted without its claim.
 
     Raises:
         RefusedError: The queue fires another trigger.
     """
-    known = cloud.schedules.queue_trigger(queue)
+    known = schedules.queue_trigger(queue)
     if known is None or known == (org, name):
         return known
-    other = cloud.schedules.get(*known)
+    other = schedules.get(*known)
     if other is not None and other.on is not None and other.on.queue == queue:
         raise RefusedError(f"{queue} fires the trigger {known[1]}; delete it or use another queue")
     return known
 
 
-def _claim(cloud: Dependencies, org: str, name: str, queue: str) -> None:
-    known = _check_free(cloud, org, name, queue)
-    if not cloud.schedules.claim_queue(queue, org, name, known):
+def _claim(schedules: CloudSchedules, org: str, name: str, queue: str) -> None:
+    known = _check_free(schedules, org, name, queue)
+    if not schedules.claim_queue(queue, org, name, known):
         raise RefusedError(f"{queue} is claimed by another request; try again")
 
 
@@ -102,7 +104,10 @@ def _claim(cloud: Dependencies, org: str, name: str, queue: str) -> None:
 
 
 def take_messages(
-    cloud: Dependencies, records: Sequence[Mapping[str, Any]], serve: Callable[[str, str], None]
+    schedules: CloudSchedules,
+    clock: Callable[[], float],
+    records: Sequence[Mapping[str, Any]],
+    serve: Callable[[str, str], None],
 ) -> list[str]:
     """Fire the trigger of a queue for messages; return the ids of those that were not stored.
 
@@ -111,12 +116,14 @@ def take_messages(
         serve: Launches the pipelines of a trigger whose firings are stored.
     """
     queue = str(records[0]["eventSourceARN"])
-    place = cloud.schedules.queue_trigger(queue)
-    trigger = None if place is None else cloud.schedules.get(*place)
+    place = schedules.queue_trigger(queue)
+    trigger = None if place is None else schedules.get(*place)
     if place is None or trigger is None or trigger.on is None or trigger.on.queue != queue:
         logger.warning("a queue fires no trigger", extra={"queue": queue})
         return [str(one["messageId"]) for one in records]
-    failed = _Batch(cloud, *place, trigger.on, queue).store([*map(message_of, records)])
+    failed = _Batch(schedules, clock, *place, trigger.on, queue=queue).store(
+        [*map(message_of, records)]
+    )
     try:
         serve(*place)
     except Exception:
@@ -133,10 +140,17 @@ class _Batch:
     """
 
     def __init__(
-        self, cloud: Dependencies, org: str, name: str, rule: EventRule, queue: str
+        self,
+        schedules: CloudSchedules,
+        clock: Callable[[], float],
+        org: str,
+        name: str,
+        rule: EventRule,
+        *,
+        queue: str,
     ) -> None:
-        self._store, self._clock = cloud.schedules, cloud.clock
-        self._intake = EventIntake(cloud.schedules, cloud.clock, lambda _org, _name: 0)
+        self._store, self._clock = schedules, clock
+        self._intake = EventIntake(schedules, clock, lambda _org, _name: 0)
         self._org, self._name, self._rule = org, name, rule
         self._queue = queue.rpartition(":")[2]
 

@@ -24,21 +24,21 @@ import binascii
 import json
 import logging
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from types import MappingProxyType
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.errors import AccessDeniedError, ThrottledError
 from chalicelib.images.manifests import Manifests
-from chalicelib.images.port import BuildRequest, BuildStatus
+from chalicelib.images.port import Builder, BuildRequest, BuildStatus
 from chalicelib.people.port import Identity
 from chalicelib.run.model import BuiltImage
+from chalicelib.run.port import Blobs
 from chalicelib.run.rules.launch_validation import check_reference, is_plain, ready_image
-from chalicelib.triggers.triggers import clone_logins
+from chalicelib.triggers.tokens import GitTokens
 from conducto.integrations.http import DeliveryError
 from conducto.wire.fields import ARM
 from conducto_core.api.cloud_operations import OwnBuild, OwnBuilds
@@ -109,9 +109,19 @@ def is_building(image: BuiltImage | None, state: ImageState) -> bool:
 class ImageBuilds:
     """Prepares, starts and polls builds."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._blobs = cloud.blobs
+    def __init__(
+        self,
+        blobs: Blobs,
+        builder: Builder,
+        git_tokens: GitTokens,
+        arm: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._builder = builder
+        self._git_tokens = git_tokens
+        self._arm = arm
+        self._clock = clock
+        self._blobs = blobs
 
     # ---- before a build -----------------------------------------------------------------------
 
@@ -142,7 +152,7 @@ class ImageBuilds:
         images = tuple(images)
         salts = {built.tag: built.salt for built in rebuilt if built.salt}
         for image in images:
-            if image.arch == ARM and not self._cloud.arm:
+            if image.arch == ARM and not self._arm:
                 raise invalid(None, f"image {image.name!r}: {_NO_ARM}")
             self._check_references(org, image.name, () if image.image is None else (image.image,))
         return tuple(
@@ -199,7 +209,7 @@ class ImageBuilds:
         ECR expires images by the time of their push: its rules for the time of the last pull can
         only archive them, and nobody can pull or replace an archived image.
         """
-        return int(self._cloud.clock() // (BUILD_DAYS * _DAY))
+        return int(self._clock() // (BUILD_DAYS * _DAY))
 
     def _plan(self, org: str, image: ImageSpec, given: ImageSources | None) -> BuildPlan:
         client = _client_wheel() if install.wants_client(image) else None
@@ -212,7 +222,7 @@ class ImageBuilds:
 
     def _check_references(self, org: str, image: str, references: Iterable[str]) -> None:
         for reference in references:
-            check_reference(image, reference, self._cloud.builder.reference(org, "any"))
+            check_reference(image, reference, self._builder.reference(org, "any"))
 
     def for_own(
         self,
@@ -240,7 +250,7 @@ class ImageBuilds:
             return OwnBuilds(builds=(), login=None)
         return OwnBuilds(
             builds=tuple(self._own_build(caller.org, *each) for each in missing.values()),
-            login=self._cloud.builder.login(caller.org, caller.user),
+            login=self._builder.login(caller.org, caller.user),
         )
 
     def _own_build(self, org: str, image: BuiltImage, plan: BuildPlan) -> OwnBuild:
@@ -250,7 +260,7 @@ class ImageBuilds:
         urls = self._urls(org, image)
         return OwnBuild(
             image=image.name,
-            reference=self._cloud.builder.reference(org, str(image.tag)),
+            reference=self._builder.reference(org, str(image.tag)),
             contexts=image.contexts,
             recipe_url=self._fetch(recipe),
             log_url=urls["LOG_URL"],
@@ -266,7 +276,7 @@ class ImageBuilds:
 
     def _is_fresh(self, key: str) -> bool:
         put_at = self._blobs.put_at(key)
-        return put_at is not None and self._cloud.clock() - put_at < FRESH_DAYS * _DAY
+        return put_at is not None and self._clock() - put_at < FRESH_DAYS * _DAY
 
     def _check_uploaded(self, org: str, image: ImageSpec, contexts: Iterable[str]) -> None:
         for digest in contexts:
@@ -289,7 +299,7 @@ class ImageBuilds:
             return found
         tag = str(image.tag)
         known = self._newest(org, tag)
-        if known is not None and self._cloud.builder.status(known[0]) in ("queued", "running"):
+        if known is not None and self._builder.status(known[0]) in ("queued", "running"):
             return _moved(image, ImageState.QUEUED, build=known[0])
         number = 1 if known is None else known[1] + 1
         for name in ("log", "steps", "result.json"):
@@ -298,7 +308,7 @@ class ImageBuilds:
             self._log_in(org, tag)
             inputs = self._inputs(org, image)
             request = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs, image.arch)
-            build = self._cloud.builder.start(request)
+            build = self._builder.start(request)
         except (AccessDeniedError, ThrottledError) as error:
             # Includes a full CodeBuild queue; `look` starts the build again.
             return _waiting(image, error)
@@ -316,7 +326,7 @@ class ImageBuilds:
         found = self._found(org, image)
         if found is not None:
             return found
-        status = "gone" if image.build is None else self._cloud.builder.status(image.build)
+        status = "gone" if image.build is None else self._builder.status(image.build)
         if status == "gone" or (status == "failed" and self._lost_inputs(org, image)):
             return self.begin(org, pipeline_id, image)
         if status in ("queued", "running"):
@@ -340,7 +350,7 @@ class ImageBuilds:
         The session that had signed the URL of its inputs had ended by then.
         """
         put_at = self._blobs.put_at(_key(org, str(image.tag), "build.json"))
-        is_old = put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL
+        is_old = put_at is not None and self._clock() - put_at > LOGIN_RENEWAL
         return is_old and not self.log(org, image)
 
     def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
@@ -367,7 +377,7 @@ class ImageBuilds:
         The build's own role cannot access images: it runs a user's commands, and all organisations
         share it.
         """
-        login = self._cloud.builder.login(org, f"build-{tag}")
+        login = self._builder.login(org, f"build-{tag}")
         if login is not None:
             self._blobs.put(_key(org, tag, "login"), login.password.encode())
 
@@ -375,7 +385,7 @@ class ImageBuilds:
         """Replace the login, and the signed URLs that a waiting build has not read yet."""
         tag = str(image.tag)
         put_at = self._blobs.put_at(_key(org, tag, "login"))
-        if put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL:
+        if put_at is not None and self._clock() - put_at > LOGIN_RENEWAL:
             self._log_in(org, tag)
             self._inputs(org, image)
 
@@ -393,7 +403,7 @@ class ImageBuilds:
         clone = image.clone
         if clone is None:
             return {}
-        return clone_logins(self._cloud, org, clone, left=_TOKEN_LEFT)
+        return self._git_tokens.clone_logins(org, clone, left=_TOKEN_LEFT)
 
     def _fetch(self, key: str) -> str:
         return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
@@ -424,7 +434,7 @@ class ImageBuilds:
         """Return an image in its final state, if it exists in the registry with a known result."""
         tag = str(image.tag)
         written = self._blobs.get(_key(org, tag, "result.json"))
-        if written is None or not self._cloud.builder.exists(org, tag):
+        if written is None or not self._builder.exists(org, tag):
             return None
         try:
             built = build_plan.read_result(written.decode())
@@ -435,7 +445,7 @@ class ImageBuilds:
         return image.model_copy(
             update={
                 "state": ImageState.DONE,
-                "reference": self._cloud.builder.reference(org, tag),
+                "reference": self._builder.reference(org, tag),
                 "shell": built.shell,
                 "workdir": built.workdir,
                 "error": None,

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.suspension import Suspensions
+from chalicelib.records import Records
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
-from chalicelib.triggers.triggers import lent_address, secret_for, with_new_token, with_secret
+from chalicelib.triggers.tokens import GitPorts, secret_for
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import CloneSource, ImageSources, ImageSpec
@@ -41,8 +41,9 @@ class _Lender:
 class GitClones:
     """Finds the commits of repositories with the tokens of one caller."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
+    def __init__(self, records: Records, git: GitPorts, caller: Identity) -> None:
+        self._records = records
+        self._git = git
         self._me = caller
 
     def with_clones(
@@ -104,15 +105,18 @@ class GitClones:
         return GitRef(found.name, name) if is_commit else found
 
     def _find(self, url: str, ref: str, lender: _Lender) -> GitRef | None:
-        cloud = self._cloud
         org, trigger = self._me.org, lender.trigger
         if trigger is None:
-            return cloud.refs.find(lent_address(cloud, org, url, user=lender.user), ref)
+            return self._git.refs.find(
+                self._git.tokens.lent_address(org, url, user=lender.user), ref
+            )
 
         def found() -> GitRef | None:
-            return cloud.refs.find(lent_address(cloud, org, url, trigger=trigger.name), ref)
+            return self._git.refs.find(
+                self._git.tokens.lent_address(org, url, trigger=trigger.name), ref
+            )
 
-        return with_new_token(cloud, org, trigger, found)
+        return self._git.tokens.renewing(org, trigger, found)
 
     def _denied(self, shown: str, *, has_token: bool) -> str:
         if has_token:
@@ -127,12 +131,12 @@ class GitClones:
     def _lender(self, url: str) -> _Lender:
         """Return the trigger of the caller's with a token for a repository, or the caller."""
         org, user = self._me.org, self._me.user
-        own = (one for one in self._cloud.triggers.list_by_name(org) if one.owner == user)
-        for trigger in Suspensions(self._cloud, org).marked(own):
+        own = (one for one in self._records.triggers.list_by_name(org) if one.owner == user)
+        for trigger in Suspensions(self._records, org).marked(own):
             lends = (trigger.app or trigger.has_token) and not trigger.suspended
             if lends and same_repository(trigger.repository, url):
                 return _Lender(trigger=trigger)
-        has_secret = with_secret(self._cloud, org, user, url) is not None
+        has_secret = self._git.tokens.with_secret(org, user, url) is not None
         return _Lender(user=user) if has_secret else _Lender()
 
 

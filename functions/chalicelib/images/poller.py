@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds, is_building
 from chalicelib.run.model import BuiltImage, ImagesUpdated, Input
 from chalicelib.run.rules.pipeline import CloudPipeline
@@ -33,9 +32,9 @@ class BuildPoller:
     """Polls images that are being built."""
 
     def __init__(
-        self, cloud: Dependencies, builds: ImageBuilds, submit: Submit, reading: Reading
+        self, clock: Callable[[], float], builds: ImageBuilds, submit: Submit, reading: Reading
     ) -> None:
-        self._cloud = cloud
+        self._clock = clock
         self._submit = submit
         self._reading = reading
         self._builds = builds
@@ -48,7 +47,7 @@ class BuildPoller:
         if not building:
             self._looked.pop(pipeline_id, None)
             return
-        now = self._cloud.clock()
+        now = self._clock()
         if not at_once and now - self._looked.get(pipeline_id, 0.0) < PAUSE:
             return
         self._looked[pipeline_id] = now

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from secrets import token_hex
 from typing import TypeVar
 
-from chalicelib.dependencies import Dependencies
-from chalicelib.errors import ConflictError, ThrottledError
+from chalicelib.errors import ConflictError, ThrottledError, Timing
 from chalicelib.images.poller import Reading
+from chalicelib.records import Records
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.errors import NotFoundError
 from conducto_core.limits.rules import Lease, LeasedLimits
@@ -34,8 +34,9 @@ T = TypeVar("T")
 class NamedLimits:
     """The limits of organisations, in the table."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
+    def __init__(self, records: Records, timing: Timing) -> None:
+        self._records = records
+        self._timing = timing
 
     def acquire(self, org: str, lease: Lease) -> Wait | None:
         """Let a queued attempt hold its limits; return why it has to wait, or None."""
@@ -55,12 +56,12 @@ class NamedLimits:
 
     def reader(self, org: str) -> "LeasedLimits":
         """Return the current limits, for reading."""
-        leases, _ = self._cloud.limits.read(org)
-        return LeasedLimits(leases, now=self._cloud.clock())
+        leases, _ = self._records.limits.read(org)
+        return LeasedLimits(leases, now=self._timing.clock())
 
     def sweep(self, org: str, reading: Reading) -> None:
         """Release the limits of attempts that do not run."""
-        now = self._cloud.clock()
+        now = self._timing.clock()
         old = [one for one in self.reader(org).holders() if now - one.seen >= GRACE]
         ended = [lease for lease in old if not self._runs(org, lease, reading)]
         if ended:
@@ -68,7 +69,7 @@ class NamedLimits:
             self._change(org, lambda limits: limits.drop(ended))
 
     def _runs(self, org: str, lease: Lease, reading: Reading) -> bool:
-        if self._cloud.store.record(org, lease.pipeline) is None:
+        if self._records.store.record(org, lease.pipeline) is None:
             return False
         if self._claim_waits(lease.pipeline):
             return True  # a later entry may start it, although its request has given up
@@ -80,21 +81,20 @@ class NamedLimits:
 
     def _claim_waits(self, pipeline_id: str) -> bool:
         """Return whether a claim waits for an entry; it leaves the inbox when it is in one."""
-        found = self._cloud.store.waiting(pipeline_id, _INBOX)
+        found = self._records.store.waiting(pipeline_id, _INBOX)
         return any(each.submitted["input"]["kind"] == "claimed" for each in found)
 
     def _change(self, org: str, change: Callable[[LeasedLimits], T]) -> T:
-        cloud = self._cloud
         for attempt in range(_TRIES):
-            leases, version = cloud.limits.read(org)
-            limits = LeasedLimits(leases, now=cloud.clock())
+            leases, version = self._records.limits.read(org)
+            limits = LeasedLimits(leases, now=self._timing.clock())
             result = change(limits)
             if not limits.is_changed:
                 return result
             try:
-                cloud.limits.write(org, limits.leases(), version)
+                self._records.limits.write(org, limits.leases(), version)
             except (ConflictError, ThrottledError):
-                cloud.sleep(cloud.jitter() * 0.02 * 2 ** min(attempt, 4))
+                self._timing.sleep(self._timing.jitter() * 0.02 * 2 ** min(attempt, 4))
                 continue
             return result
         raise ConflictError(f"the limits of {org} have too many concurrent changes")

@@ -1,9 +1,10 @@
 """The store of command output."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from chalicelib.run.port import no_check
+from chalicelib.run.port import Blobs, DataFiles, no_check
 from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
@@ -125,3 +126,19 @@ class LogStore(Protocol):
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all output of a pipeline; ``check`` is that of `JournalStore.forget`."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Output and files.
+
+    Attributes:
+        join_output: Joins the chunks of a complete stream (`LogStore.join`) in the background.
+        log_bucket: The administrator's bucket for copies of output; None: there is none.
+    """
+
+    logs: LogStore
+    blobs: Blobs
+    data: DataFiles
+    join_output: Callable[[LogKey], None] = lambda _key: None
+    log_bucket: Blobs | None = None

@@ -23,7 +23,7 @@ class Alerts:
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
-        self._waits = CloudReadModel(engine.cloud)
+        self._waits = CloudReadModel(engine.cloud.records, engine.cloud.timing)
         self._durations: dict[tuple[str, object], tuple[float, list[float]]] = {}
 
     def check(self, org: str, pipeline_id: str) -> None:
@@ -32,7 +32,7 @@ class Alerts:
             if live.settled() or not live.record.notification_rules:
                 return
             record = live.record
-        rules = alerting(OrgRules(self._cloud, org).all(), record)
+        rules = alerting(OrgRules(self._cloud.records, org).all(), record)
         if not rules:
             return
         # Before the decision, during which no other entry of the pipeline is written.
@@ -43,14 +43,14 @@ class Alerts:
     def _decide(
         self, rules: list[NotificationRule], earlier: list[float] | None, live: CloudPipeline
     ) -> Input | None:
-        now, since = self._cloud.clock(), live.activity.since
+        now, since = self._cloud.timing.clock(), live.activity.since
         facts = AlertFacts(now, since, live.cost_of("/"), self._waiting(live), earlier)
         due = alerts_due(live.record, rules, facts)
         return Alerted(time=now, alerts=tuple(due)) if due else None
 
     def _waiting(self, live: CloudPipeline) -> tuple[str, float, str] | None:
         since = {
-            path: live.in_flight.queued_at(path) or self._cloud.clock()
+            path: live.in_flight.queued_at(path) or self._cloud.timing.clock()
             for paths in live.queue.values()
             for path in paths
         }
@@ -62,9 +62,9 @@ class Alerts:
 
     def _earlier(self, org: str, record: PipelineRecord) -> list[float]:
         """Return the durations of the program's earlier pipelines, which are read now and then."""
-        now, key = self._cloud.clock(), (org, program_key(record))
+        now, key = self._cloud.timing.clock(), (org, program_key(record))
         known = self._durations.get(key)
         if known is None or now - known[0] >= _KEPT_SECONDS:
-            records = all_records(self._cloud.store, org)
+            records = all_records(self._cloud.records.store, org)
             known = self._durations[key] = now, durations_of(records, record)
         return known[1]

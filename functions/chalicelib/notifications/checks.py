@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.dependencies import Dependencies
-from chalicelib.triggers.triggers import trigger_token, with_new_token
+from chalicelib.records import Records
+from chalicelib.triggers.tokens import GitPorts
 from conducto_core.annotations.model import AnnotationParams
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.checks.rules import (
@@ -29,12 +29,14 @@ class CheckRuns:
     """Reports the state of pipelines as check runs.
 
     Args:
-        cloud: The ports.
         pipelines: Returns the pipelines of an organisation.
     """
 
-    def __init__(self, cloud: Dependencies, pipelines: Callable[[str], Pipelines]) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, records: Records, git: GitPorts, pipelines: Callable[[str], Pipelines]
+    ) -> None:
+        self._records = records
+        self._git = git
         self._pipelines = pipelines
 
     def report(
@@ -48,16 +50,18 @@ class CheckRuns:
         git = record.git
         if git is None or message.arguments.get("context") != STATUS_CONTEXT:
             return False
-        trigger = self._cloud.triggers.get(org, git.trigger)
+        trigger = self._records.triggers.get(org, git.trigger)
         if trigger is None or not trigger.app:
             return False
         bodies = requests_of(self._facts(org, record, git, message), mask)
 
         def send() -> bool:
-            token = trigger_token(self._cloud, org, trigger)
-            return token is not None and self._cloud.git.set_check(trigger, token, git.sha, bodies)
+            token = self._git.tokens.of_trigger(org, trigger)
+            return token is not None and self._git.provider.set_check(
+                trigger, token, git.sha, bodies
+            )
 
-        return with_new_token(self._cloud, org, trigger, send)
+        return self._git.tokens.renewing(org, trigger, send)
 
     def _facts(
         self, org: str, record: PipelineRecord, git: GitOrigin, message: NotificationRecord
@@ -80,7 +84,7 @@ class CheckRuns:
     def _changed(self, org: str, record: PipelineRecord) -> dict[str, set[int]]:
         """Return ``{file: lines}`` that the commit changes, as far as GitHub shows them."""
         git = record.git
-        trigger = None if git is None else self._cloud.triggers.get(org, git.trigger)
+        trigger = None if git is None else self._records.triggers.get(org, git.trigger)
         if git is None or trigger is None:
             return {}
         event = GitEvent(
@@ -91,8 +95,8 @@ class CheckRuns:
             sha=git.sha,
             base=git.base,
         )
-        token = trigger_token(self._cloud, org, trigger)
-        files = self._cloud.git.changed_files(trigger, token, event) or ()
+        token = self._git.tokens.of_trigger(org, trigger)
+        files = self._git.provider.changed_files(trigger, token, event) or ()
         return {each.path: changed_lines(each.patch) for each in files}
 
     async def _of_ended(self, org: str, record: PipelineRecord, facts: CheckFacts) -> CheckFacts:

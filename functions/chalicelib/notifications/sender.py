@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
 from chalicelib.notifications.checks import CheckRuns
+from chalicelib.people.port import SecretVault
 from chalicelib.people.suspension import Suspensions
+from chalicelib.records import Records
 from chalicelib.run.port import Outgoing
 from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import inject as secrets_of
-from chalicelib.triggers.github_app import forget_token
-from chalicelib.triggers.triggers import trigger_token
+from chalicelib.triggers.tokens import GitPorts
 from conducto.integrations.http import DeliveryError, TokenDeliveryError
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.command.masking import Mask
@@ -94,22 +94,31 @@ class NotificationSender:
 
     def __init__(
         self,
-        cloud: Dependencies,
+        records: Records,
+        git: GitPorts,
+        vault: SecretVault,
+        web_app: Callable[[], str],
+        clock: Callable[[], float],
+        *,
         diagnoses: Callable[[str], Pipelines],
         settings: Settings,
         send: Send = deliver,
     ) -> None:
-        self._cloud = cloud
+        self._records = records
+        self._git = git
+        self._vault = vault
+        self._web_app = web_app
+        self._clock = clock
         self._diagnoses = diagnoses
         self._settings = settings
         self._send = send
-        self._checks = CheckRuns(cloud, diagnoses)
+        self._checks = CheckRuns(records, git, diagnoses)
 
     def run(self, seconds: float = RUN_SECONDS) -> int:
         """Send due notifications for up to ``seconds``; return the number of attempts."""
         until = self._now + seconds
         tries = 0
-        for org, pipeline_id in self._cloud.store.outgoing_due(self._now):
+        for org, pipeline_id in self._records.store.outgoing_due(self._now):
             if self._now >= until:
                 break
             try:
@@ -121,15 +130,15 @@ class NotificationSender:
 
     @property
     def _now(self) -> float:
-        return self._cloud.clock()
+        return self._clock()
 
     def _look_at(self, org: str, pipeline_id: str, until: float) -> int:
-        record = self._cloud.store.record(org, pipeline_id)
+        record = self._records.store.record(org, pipeline_id)
         if record is None:
             return 0
         owner = record.owner if "@" in record.owner else None
         settings = replace(self._settings, owner=owner)
-        secrets = secrets_of(self._cloud.vault, org, _sender(record)).env
+        secrets = secrets_of(self._vault, org, _sender(record)).env
         no_token = None
         if record.git is not None:
             try:
@@ -138,7 +147,7 @@ class NotificationSender:
                 no_token = error
         lookup = self._lookup(org, pipeline_id)
         round_ = _Round(org, record, settings, secrets, until, lookup, no_token)
-        for outgoing in self._cloud.store.outgoing(pipeline_id):
+        for outgoing in self._records.store.outgoing(pipeline_id):
             if outgoing.due is not None:
                 left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
                 round_.waiting |= {_kind(notification) for notification in _pending(left)}
@@ -148,23 +157,23 @@ class NotificationSender:
         self, org: str, git: GitOrigin, settings: Settings, secrets: Mapping[str, str]
     ) -> tuple[Settings, Mapping[str, str]]:
         """Return the settings and secrets with the API and the token of a pipeline's trigger."""
-        trigger = self._cloud.triggers.get(org, git.trigger)
+        trigger = self._records.triggers.get(org, git.trigger)
         if trigger is None:
             return settings, secrets
-        token = trigger_token(self._cloud, org, trigger)
+        token = self._git.tokens.of_trigger(org, trigger)
         api = GIT_APIS.get(trigger.provider)
         own = {} if token is None or api is None else {api.token_secret: token}
         return settings_of(trigger, settings), {**secrets, **own}
 
     def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:
-        store = self._cloud.store
+        store = self._records.store
         return RuleLookup(
-            rules=OrgRules(self._cloud, org).all,
+            rules=OrgRules(self._records, org).all,
             records=lambda: all_records(store, org),
             notifications=lambda: (
                 each for entry in store.outgoing(pipeline_id) for each in entry.notifications
             ),
-            web_app=self._cloud.web_app(),
+            web_app=self._web_app(),
         )
 
     def _carry(self, round_: _Round, outgoing: Outgoing) -> Outgoing:
@@ -206,7 +215,7 @@ class NotificationSender:
 
     def _write(self, round_: _Round, outgoing: Outgoing, due: float | None) -> Outgoing:
         new = replace(outgoing, version=outgoing.version + 1, due=due)
-        self._cloud.store.put_outgoing(round_.org, round_.pipeline_id, new)
+        self._records.store.put_outgoing(round_.org, round_.pipeline_id, new)
         return new
 
     def _try(self, round_: _Round, notification: NotificationRecord) -> DeliveryResult:
@@ -256,10 +265,10 @@ class NotificationSender:
 
     def _has_new_token(self, round_: _Round, git: GitOrigin) -> bool:
         """Get a new token of the GitHub App, and return True; return False without an App."""
-        trigger = self._cloud.triggers.get(round_.org, git.trigger)
+        trigger = self._records.triggers.get(round_.org, git.trigger)
         if trigger is None or not trigger.app:
             return False
-        forget_token(self._cloud, round_.org, trigger.repository)
+        self._git.tokens.forget(round_.org, trigger.repository)
         found = self._of_trigger(round_.org, git, round_.settings, round_.secrets)
         round_.settings, round_.secrets = found
         return True
@@ -283,20 +292,19 @@ class OrgRules:
     """The rules of one organisation: a `conducto_core.notifications.handlers.RuleStore`.
 
     Args:
-        cloud: The ports.
         org: The organisation.
         user: The owner of the rules that are stored.
     """
 
-    def __init__(self, cloud: Dependencies, org: str, user: str | None = None) -> None:
-        self._cloud = cloud
-        self._rules = cloud.rules
+    def __init__(self, records: Records, org: str, user: str | None = None) -> None:
+        self._records = records
+        self._rules = records.rules
         self._org = org
         self._user = user
 
     def all(self) -> Sequence[NotificationRule]:
         """Return the rules, by name."""
-        return Suspensions(self._cloud, self._org).marked(self._rules.list_by_name(self._org))
+        return Suspensions(self._records, self._org).marked(self._rules.list_by_name(self._org))
 
     def put(self, rule: NotificationRule) -> None:
         """Store a rule, replacing one of the same name."""

@@ -25,9 +25,21 @@ class CloudPeople:
         self._cloud = engine.cloud
         self._me = identity
         self._organisations = Organisations(engine, identity)
-        self._members = Members(engine.cloud, identity)
-        self._invitations = Invitations(engine.cloud, identity)
-        self._tokens = MemberTokens(engine.cloud, identity)
+        self._members = Members(
+            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock, identity
+        )
+        self._invitations = Invitations(
+            engine.cloud.records,
+            engine.cloud.installation,
+            engine.cloud.secrets.vault,
+            engine.cloud.provider,
+            engine.cloud.mail,
+            clock=engine.cloud.timing.clock,
+            caller=identity,
+        )
+        self._tokens = MemberTokens(
+            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock, identity
+        )
 
     @serves(people_operations.LIST_ORGANISATIONS)
     async def list_organisations(self) -> m.OrganisationList:
@@ -142,7 +154,7 @@ class CloudPeople:
     @serves(people_operations.LIST_AUDIT)
     async def list_audit(self, params: m.AuditParams) -> m.AuditPage:
         """Return a page of the audit log."""
-        return await asyncio.to_thread(self._cloud.audit.page, self._me.org, params)
+        return await asyncio.to_thread(self._cloud.records.audit.page, self._me.org, params)
 
 
 # ----------------------------------------------------------------------------------------

@@ -2,25 +2,30 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any
 
 from chalicelib.api.callers import check_no_program, is_member
 from chalicelib.api.followers import Followers
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
 from chalicelib.errors import ConflictError
+from chalicelib.installation import Installation
 from chalicelib.people.port import (
     Identity,
+    IdentityProvider,
     InvalidIdTokenError,
     InvitationRecord,
+    Mail,
+    SecretVault,
     TokenRecord,
     VerifiedPerson,
 )
 from chalicelib.people.sign_in import CLI_SECONDS, TrustedRuns
 from chalicelib.people.suspension import Suspensions
 from chalicelib.people.tokens import SESSION_SECONDS, digest_of, membership_digest, new_token
+from chalicelib.records import Records
 from chalicelib.remote.links import forget_all
 from chalicelib.secrets.injection import smtp_password, user_scope
 from conducto.integrations.http import DeliveryError
@@ -73,9 +78,17 @@ _TRIES = 4
 class Members:
     """The members of the caller's organisation."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
-        self._people = cloud.people
+    def __init__(
+        self,
+        records: Records,
+        connections: TableConnections,
+        clock: Callable[[], float],
+        caller: Identity,
+    ) -> None:
+        self._records = records
+        self._connections = connections
+        self._clock = clock
+        self._people = records.people
         self._me = caller
 
     def listing(self) -> MemberList:
@@ -107,18 +120,18 @@ class Members:
 
     def leave(self) -> MemberRemoved:
         """Remove the caller; raises `RefusedError` for the last owner, and for a program."""
-        check_no_program(self._cloud.tokens, self._people, self._me)
+        check_no_program(self._records.tokens, self._people, self._me)
         return self._remove(self._me.user, needed=Permission.READ)
 
     def _remove(self, user: str, needed: Permission | None) -> MemberRemoved:
         self._change(user, None, needed)
         self._end_tokens(user)
-        forget_all(self._cloud, self._me.org, user)
+        forget_all(self._records, self._connections, self._clock, self._me.org, user)
         self._withdraw_invitations(user, frozenset())
         return MemberRemoved(user=user, suspended=self._suspend(user))
 
     def _suspend(self, user: str) -> tuple[OwnedRecord, ...]:
-        return Suspensions(self._cloud, self._me.org).begin(user)
+        return Suspensions(self._records, self._me.org).begin(user)
 
     def take_over(self, params: TakeOverParams) -> OwnedRecord:
         """Make the caller the owner of a suspended record.
@@ -128,22 +141,21 @@ class Members:
             RefusedError: It is not suspended, or has a token of its owner.
             ProblemError: 403, the caller could not store it.
         """
-        cloud = self._cloud
         org, name = self._me.org, params.name
         stores: dict[str, Any] = {
-            "trust": cloud.trusts,
-            "rule": cloud.rules,
-            "trigger": cloud.triggers,
+            "trust": self._records.trusts,
+            "rule": self._records.rules,
+            "trigger": self._records.triggers,
         }
         record = stores[params.kind].get(org, name)
         if record is None:
             raise NotFoundError(f"there is no {params.kind} {name!r}")
-        if not Suspensions(cloud, org).covers(record):
+        if not Suspensions(self._records, org).covers(record):
             raise RefusedError(f"the {params.kind} {name} of {record.owner} is not suspended")
         problems.check_allowed(needed_to_keep(record), self._me.permissions)
         match record:
             case Trust():
-                TrustedRuns(cloud, self._me).put(name, record)
+                TrustedRuns(self._records, self._clock, self._me).put(name, record)
             case Trigger() if record.has_token:
                 raise RefusedError(
                     f"{name} has a token of {record.owner}; store it again with another one: "
@@ -183,10 +195,10 @@ class Members:
     def _root(self) -> Identity | None:
         if self._me.parent is None:
             return None
-        return self._cloud.tokens.find(membership_digest(self._me.org, self._me.user))
+        return self._records.tokens.find(membership_digest(self._me.org, self._me.user))
 
     def _check_still_entitled(self) -> None:
-        now = self._cloud.tokens.find(self._me.token)
+        now = self._records.tokens.find(self._me.token)
         if now is None:
             raise problems.wrong_token()
         self._me = now
@@ -200,9 +212,9 @@ class Members:
                     self._people.withdraw(self._me.org, record.digest)
 
     def _end_tokens(self, user: str) -> None:
-        known = self._cloud.tokens.list_by_org(self._me.org)
+        known = self._records.tokens.list_by_org(self._me.org)
         digests = [token.digest for token in known if token.identity.user == user]
-        Followers(self._cloud.connections, self._cloud.tokens).revoke(*digests)
+        Followers(self._connections, self._records.tokens).revoke(*digests)
 
 
 def no_member(org: str, user: str) -> NotFoundError:
@@ -223,9 +235,24 @@ _CODE_ONLY = frozenset({Permission.ACCEPT_INVITATION.value})
 class Invitations:
     """The invitations of the caller's organisation: an administrator, or the owner of a code."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
-        self._people = cloud.people
+    def __init__(
+        self,
+        records: Records,
+        installation: Installation,
+        vault: SecretVault,
+        provider: IdentityProvider,
+        mail: Mail,
+        *,
+        clock: Callable[[], float],
+        caller: Identity,
+    ) -> None:
+        self._records = records
+        self._installation = installation
+        self._vault = vault
+        self._provider = provider
+        self._mail = mail
+        self._clock = clock
+        self._people = records.people
         self._me = caller
 
     def listing(self) -> InvitationList:
@@ -253,7 +280,7 @@ class Invitations:
         problems.check_allowed([needed_to_change(role)], self._me.permissions)
 
     def _created(self, request: NewInvitation, user: str) -> InvitationLink:
-        now = self._cloud.clock()
+        now = self._clock()
         code, digest = new_token()
         invitation = Invitation(
             id=digest[:ID_LENGTH],
@@ -267,13 +294,13 @@ class Invitations:
         self._people.invite(self._me.org, InvitationRecord(invitation=invitation, digest=digest))
         # Its record decides whether it is valid; the code itself is known for longer.
         identity = Identity(self._me.org, user, _CODE_ONLY)
-        self._cloud.tokens.put(
+        self._records.tokens.put(
             digest, identity, expires=invitation.expires + INVITATION_KEPT_SECONDS
         )
-        site = self._cloud.web_app()
+        site = self._installation.web_app()
         # In the fragment, which browsers do not send and servers cannot log.
         url = f"{site}/invitation#{code}" if site else ""
-        mailed = self._mailed(invitation, url or f"{self._cloud.url()} with the code {code}")
+        mailed = self._mailed(invitation, url or f"{self._installation.url()} with the code {code}")
         return InvitationLink(invitation=invitation, code=code, url=url, mailed=mailed)
 
     def _mailed(self, invitation: Invitation, link: str) -> bool:
@@ -284,8 +311,8 @@ class Invitations:
         )
         try:
             subject = f"Invitation to {self._me.org}"
-            return self._cloud.mail(
-                invitation.email, subject, text, smtp_password(self._cloud.vault, self._me.org)
+            return self._mail(
+                invitation.email, subject, text, smtp_password(self._vault, self._me.org)
             )
         except DeliveryError as error:
             logger.warning("an invitation was not mailed: %s", error)
@@ -318,7 +345,7 @@ class Invitations:
             state = "withdrawn" if record is None else record.state
             raise _gone(f"this invitation was {state}")
         invitation = record.invitation
-        if invitation.expires <= self._cloud.clock():
+        if invitation.expires <= self._clock():
             raise _gone(f"this invitation has expired after {INVITATION_DAYS} days")
         person = self._verified(request, invitation.email)
         self._join(record, person)
@@ -329,7 +356,7 @@ class Invitations:
         member = Member(
             user=invitation.user,
             role=invitation.role,
-            joined=self._cloud.clock(),
+            joined=self._clock(),
             email=invitation.email,
         )
         try:
@@ -339,26 +366,26 @@ class Invitations:
 
     def _verified(self, request: AcceptInvitation, email: str) -> VerifiedPerson | None:
         """Return the person who accepts, if there is an identity provider."""
-        if not self._cloud.provider.configured:
+        if not self._provider.configured:
             return None
         try:
-            person = self._cloud.provider.person(request.id_token or "")
+            person = self._provider.person(request.id_token or "")
         except InvalidIdTokenError as error:
             logger.warning("an ID token is not valid: %s", error)
             raise problems.wrong_token() from error
         if person.email != email:  # "" for an address that is not verified
             raise _gone("this invitation is for another e-mail address than yours")
-        if self._me.org in self._cloud.identities.memberships(person):
+        if self._me.org in self._records.identities.memberships(person):
             raise _gone(f"you are already a member of {self._me.org}")
-        if not self._cloud.identities.consume(digest_of(request.id_token or ""), person.expires):
+        if not self._records.identities.consume(digest_of(request.id_token or ""), person.expires):
             raise problems.wrong_token()
         return person
 
     def _login(self, user: str, role: Role, *, browser: bool) -> MemberLogin:
-        return member_login(self._cloud, self._me.org, user, role, browser=browser)
+        return member_login(self._records, self._clock, self._me.org, user, role, browser=browser)
 
     def _open(self) -> list[InvitationRecord]:
-        now = self._cloud.clock()
+        now = self._clock()
         records = self._people.invitations(self._me.org)
         return [r for r in records if r.state == "open" and r.invitation.expires > now]
 
@@ -366,7 +393,7 @@ class Invitations:
         """Return a user id of which no data or secrets exist, also not of somebody who left."""
         base = re.sub(r"[^a-z0-9._-]+", "-", email.partition("@")[0].lower()).strip("._-")[:50]
         base = base or "member"
-        known = {token.identity.user for token in self._cloud.tokens.list_by_org(self._me.org)}
+        known = {token.identity.user for token in self._records.tokens.list_by_org(self._me.org)}
         known |= {record.invitation.user for record in self._people.invitations(self._me.org)}
         number, name = 1, base
         while name in known or not self._is_free(name):
@@ -378,19 +405,19 @@ class Invitations:
         org = self._me.org
         if self._people.member(org, user) is not None or self._people.has_left(org, user):
             return False
-        return not self._cloud.vault.read(user_scope(org, user))
+        return not self._vault.read(user_scope(org, user))
 
 
 def member_login(
-    cloud: Dependencies, org: str, user: str, role: Role, *, browser: bool
+    records: Records, clock: Callable[[], float], org: str, user: str, role: Role, *, browser: bool
 ) -> MemberLogin:
     """Return a new token of a member: of a browser's session, or of a command line."""
     seconds = SESSION_SECONDS if browser else CLI_SECONDS
     token, digest = new_token()
-    cloud.tokens.put(
+    records.tokens.put(
         digest,
         Identity(org, user, INHERITED),
-        expires=cloud.clock() + seconds,
+        expires=clock() + seconds,
         parent=membership_digest(org, user),
         kind="session" if browser else "login",
     )
@@ -413,8 +440,16 @@ FRESH_SECONDS = 15 * 60
 class MemberTokens:
     """The tokens and sessions that one caller may see and change."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        connections: TableConnections,
+        clock: Callable[[], float],
+        caller: Identity,
+    ) -> None:
+        self._records = records
+        self._connections = connections
+        self._clock = clock
         self._me = caller
 
     def listing(self, params: TokenListParams, *, sessions: bool) -> MemberTokenList:
@@ -427,7 +462,7 @@ class MemberTokens:
             for one in self._existing_token(sessions=sessions)
             if user in (None, one.identity.user)
         ]
-        roles = {member.user: member.role for member in self._cloud.people.members(self._me.org)}
+        roles = {member.user: member.role for member in self._records.people.members(self._me.org)}
         return MemberTokenList(tokens=tuple(self._info(one, roles) for one in found))
 
     def create(self, request: NewToken) -> CreatedToken:
@@ -447,9 +482,9 @@ class MemberTokens:
         identity = Identity(
             self._me.org, self._me.user, frozenset(permissions), scopes=scopes, budget=budget
         )
-        now = self._cloud.clock()
+        now = self._clock()
         expires = now + request.days * _DAY
-        self._cloud.tokens.put(
+        self._records.tokens.put(
             digest,
             identity,
             expires=expires,
@@ -503,11 +538,11 @@ class MemberTokens:
         return self._revoke([session.digest for session in mine])
 
     def _revoke(self, digests: list[str]) -> TokensRevoked:
-        followers = Followers(self._cloud.connections, self._cloud.tokens)
+        followers = Followers(self._connections, self._records.tokens)
         return TokensRevoked(revoked=followers.revoke(*digests))
 
     def _existing_token(self, *, sessions: bool) -> list[TokenRecord]:
-        known = self._cloud.tokens.list_by_org(self._me.org)
+        known = self._records.tokens.list_by_org(self._me.org)
         return [one for one in known if (one.identity.kind == "session") is sessions]
 
     def _info(self, record: TokenRecord, roles: Mapping[str, Role]) -> MemberToken:
@@ -530,12 +565,12 @@ class MemberTokens:
 
     def _root(self) -> str:
         """Return the parent of a new token: the membership for a member, or the caller's token."""
-        if is_member(self._cloud.tokens, self._me):
+        if is_member(self._records.tokens, self._me):
             return membership_digest(self._me.org, self._me.user)
         return self._me.token
 
     def _check_no_program(self) -> None:
-        check_no_program(self._cloud.tokens, self._cloud.people, self._me)
+        check_no_program(self._records.tokens, self._records.people, self._me)
 
     def _check_creator(self) -> None:
         if self._me.kind in PROGRAM_KINDS:
@@ -543,7 +578,7 @@ class MemberTokens:
                 "a token that was created for a program cannot create another one; run "
                 "'conducto login' and then 'conducto tokens create'"
             )
-        age = self._cloud.clock() - self._me.created
+        age = self._clock() - self._me.created
         if self._me.kind == "session" and age > FRESH_SECONDS:
             raise RefusedError(
                 "a browser's session can create tokens only in its first 15 minutes; sign out and "
@@ -552,6 +587,6 @@ class MemberTokens:
 
     def _check_others(self, user: str | None = None) -> None:
         """Check that the caller may see the tokens of others, or revoke those of one user."""
-        member = None if user is None else self._cloud.people.member(self._me.org, user)
+        member = None if user is None else self._records.people.member(self._me.org, user)
         needed = needed_to_change(None if member is None else member.role)
         problems.check_allowed([needed], self._me.permissions)

@@ -15,8 +15,7 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import org_scope, user_scope
 from chalicelib.test_results.handlers import history_key
-from chalicelib.triggers.github_app import app_scope
-from chalicelib.triggers.triggers import trigger_scope
+from chalicelib.triggers.tokens import app_scope, trigger_scope
 from conducto_core.billing.rules import LIVE, MAX_UNPAID
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.installation.names import contents_directory, user_directory
@@ -53,19 +52,19 @@ class Organisations:
         )
 
     def _memberships(self) -> Iterator[tuple[str, str]]:
-        person = self._cloud.people.person(self._me.org, self._me.user)
+        person = self._cloud.records.people.person(self._me.org, self._me.user)
         if person is None or not self._is_login():
             return
-        for org, user in self._cloud.identities.memberships(person).items():
-            if self._cloud.people.member(org, user) is not None:
+        for org, user in self._cloud.records.identities.memberships(person).items():
+            if self._cloud.records.people.member(org, user) is not None:
                 yield org, user
 
     def _is_login(self) -> bool:
         """Return whether the caller is the person, instead of a program with a token of theirs."""
-        return is_member(self._cloud.tokens, self._me)
+        return is_member(self._cloud.records.tokens, self._me)
 
     def _one(self, org: str, user: str) -> Organisation:
-        member = self._cloud.people.member(org, user)
+        member = self._cloud.records.people.member(org, user)
         role = None if member is None else member.role
         return Organisation(name=org, user=user, role=role, current=org == self._me.org)
 
@@ -75,20 +74,20 @@ class Organisations:
             raise RefusedError("a program's token cannot create an organisation; log in first")
         taken = RefusedError(f"an organisation named {name!r} exists or existed; choose another")
         # An organisation may consist of tokens and pipelines only (`conducto admin`).
-        if self._cloud.tokens.list_by_org(name) or self._records_page(name):
+        if self._cloud.records.tokens.list_by_org(name) or self._records_page(name):
             raise taken
         here, user = self._me.org, self._me.user
-        known = self._cloud.people.member(here, user)
+        known = self._cloud.records.people.member(here, user)
         owner = Member(
             user=user,
             role=Role.OWNER,
-            joined=self._cloud.clock(),
+            joined=self._cloud.timing.clock(),
             email=None if known is None else known.email,
         )
-        person = self._cloud.people.person(here, user)
+        person = self._cloud.records.people.person(here, user)
         self._check_unpaid(person)
         try:
-            self._cloud.people.join(name, owner, person=person, first=True)
+            self._cloud.records.people.join(name, owner, person=person, first=True)
         except ConflictError as error:
             raise taken from error
         return self._login(name, user, Role.OWNER)
@@ -110,9 +109,9 @@ class Organisations:
             )
 
     def _is_unpaid(self, org: str, user: str) -> bool:
-        member = self._cloud.people.member(org, user)
+        member = self._cloud.records.people.member(org, user)
         owns = member is not None and member.role is Role.OWNER
-        return owns and not self._cloud.orgs.in_use(org).paying
+        return owns and not self._cloud.records.orgs.in_use(org).paying
 
     def switch(self, org: str) -> MemberLogin:
         """Return a token for another organisation of the person; end a browser's session.
@@ -125,7 +124,7 @@ class Organisations:
         if org == self._me.org:
             raise RefusedError(f"this login is for {org} already")
         user = dict(self._memberships()).get(org)
-        member = None if user is None else self._cloud.people.member(org, user)
+        member = None if user is None else self._cloud.records.people.member(org, user)
         if member is None:
             raise NotFoundError(
                 f"you are not a member of {org!r} with this login; 'conducto org list' lists your "
@@ -134,17 +133,19 @@ class Organisations:
         self._check_complete()
         login = self._login(org, member.user, member.role)
         if self._me.kind == "session":  # one session becomes another one
-            self._cloud.tokens.revoke_once(self._me.token)
+            self._cloud.records.tokens.revoke_once(self._me.token)
         return login
 
     def _check_complete(self) -> None:
-        root = self._cloud.tokens.find(membership_digest(self._me.org, self._me.user))
+        root = self._cloud.records.tokens.find(membership_digest(self._me.org, self._me.user))
         if root is None or not root.permissions <= self._me.permissions:
             raise RefusedError("a token with fewer permissions than its user cannot switch")
 
     def _login(self, org: str, user: str, role: Role) -> MemberLogin:
         browser = self._me.kind == "session"
-        return member_login(self._cloud, org, user, role, browser=browser)
+        return member_login(
+            self._cloud.records, self._cloud.timing.clock, org, user, role, browser=browser
+        )
 
     def delete(self, params: DeleteOrganisationParams) -> OrganisationDeleted:
         """Delete the caller's organisation.
@@ -171,7 +172,7 @@ class Organisations:
         return OrganisationDeleted(name=org, pipelines=deleted)
 
     def _check_unsubscribed(self) -> None:
-        status = self._cloud.orgs.in_use(self._me.org).billing.status
+        status = self._cloud.records.orgs.in_use(self._me.org).billing.status
         if status in LIVE:
             raise RefusedError(
                 f"{self._me.org} has a subscription ({status.value}); cancel it with 'conducto "
@@ -179,7 +180,7 @@ class Organisations:
             )
 
     def _check_at_rest(self) -> None:
-        pipelines = self._cloud.store.open_pipelines()
+        pipelines = self._cloud.records.store.open_pipelines()
         running = [one for org, one in pipelines if org == self._me.org and self._runs(one)]
         if running:
             more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
@@ -200,75 +201,86 @@ class Organisations:
 
     def _delete_schedules(self) -> None:
         """Delete the schedules, before they launch more pipelines."""
-        for schedule in self._cloud.schedules.list_by_name(self._me.org):
-            self._cloud.schedules.delete(self._me.org, schedule.name)
+        for schedule in self._cloud.events.schedules.list_by_name(self._me.org):
+            self._cloud.events.schedules.delete(self._me.org, schedule.name)
             if schedule.on is not None:
-                connect(self._cloud, self._me.org, schedule.name, None, schedule.on)
+                connect(
+                    self._cloud.events,
+                    self._cloud.secrets.vault,
+                    self._me.org,
+                    schedule.name,
+                    None,
+                    former=schedule.on,
+                )
 
     def _delete_pipelines(self) -> int:
-        end = self._cloud.clock() + REQUEST_SECONDS
+        end = self._cloud.timing.clock() + REQUEST_SECONDS
         deletion, count = PipelineDeletion(self._engine), 0
-        for record in list(all_records(self._cloud.store, self._me.org)):
-            if self._cloud.clock() > end:
+        for record in list(all_records(self._cloud.records.store, self._me.org)):
+            if self._cloud.timing.clock() > end:
                 raise DeletionRunningError(self._me.org, f"{count} pipelines were deleted so far")
             deletion.request(self._me.org, record.id, self._me.user)
             history = history_key(self._me.org, program_id(program_of(record)))
-            self._cloud.blobs.delete(history)
+            self._cloud.storage.blobs.delete(history)
             count += 1
         return count
 
     def _delete_data(self) -> None:
         org = self._me.org
-        users = {member.user for member in self._cloud.people.members(org)}
-        users |= {token.identity.user for token in self._cloud.tokens.list_by_org(org)}
-        users |= set(self._cloud.people.former(org))
-        end = self._cloud.clock() + REQUEST_SECONDS
+        users = {member.user for member in self._cloud.records.people.members(org)}
+        users |= {token.identity.user for token in self._cloud.records.tokens.list_by_org(org)}
+        users |= set(self._cloud.records.people.former(org))
+        end = self._cloud.timing.clock() + REQUEST_SECONDS
         for user in sorted(users):
             clear_secrets(self._engine, user_scope(org, user))
             try:
-                self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
+                self._cloud.storage.data.forget(
+                    user_directory(org, user), end - self._cloud.timing.clock()
+                )
             except TimeoutError as error:
                 raise DeletionRunningError(org, f"{user} has many files") from error
-        self._cloud.cache.delete_all(org)
+        self._cloud.records.cache.delete_all(org)
         try:
-            self._cloud.data.forget(contents_directory(org), end - self._cloud.clock())
+            self._cloud.storage.data.forget(
+                contents_directory(org), end - self._cloud.timing.clock()
+            )
         except TimeoutError as error:
             raise DeletionRunningError(org, "the cache has many files") from error
-        for trigger in self._cloud.triggers.list_by_name(org):
+        for trigger in self._cloud.records.triggers.list_by_name(org):
             clear_secrets(self._engine, trigger_scope(org, trigger.name))
-            self._cloud.triggers.delete(org, trigger.name)
-        for place in self._cloud.queue.list_by_name(org):
-            self._cloud.queue.delete(org, place.name)
-        for app in self._cloud.apps.list_by_name(org):
-            self._cloud.apps.delete(org, app.name)
+            self._cloud.records.triggers.delete(org, trigger.name)
+        for place in self._cloud.records.queue.list_by_name(org):
+            self._cloud.records.queue.delete(org, place.name)
+        for app in self._cloud.records.apps.list_by_name(org):
+            self._cloud.records.apps.delete(org, app.name)
         clear_secrets(self._engine, app_scope(org))
-        for rule in self._cloud.rules.list_by_name(org):
-            self._cloud.rules.delete(org, rule.name)
-        for quarantine in self._cloud.quarantines.list_by_name(org):
-            self._cloud.quarantines.delete(org, quarantine.name)
+        for rule in self._cloud.records.rules.list_by_name(org):
+            self._cloud.records.rules.delete(org, rule.name)
+        for quarantine in self._cloud.records.quarantines.list_by_name(org):
+            self._cloud.records.quarantines.delete(org, quarantine.name)
         clear_secrets(self._engine, org_scope(org))
 
     def _end_tokens(self) -> None:
         org, cloud = self._me.org, self._cloud
-        known = [token.digest for token in cloud.tokens.list_by_org(org)]
-        forget_all(cloud, org)
-        for trust in cloud.trusts.list_by_name(org):
-            cloud.tokens.revoke_once(trust_digest(org, trust.name))
-            cloud.trusts.delete(org, trust.name)
-        for member in cloud.people.members(org):
-            person = cloud.people.person(org, member.user)
+        known = [token.digest for token in cloud.records.tokens.list_by_org(org)]
+        forget_all(cloud.records, cloud.connections, cloud.timing.clock, org)
+        for trust in cloud.records.trusts.list_by_name(org):
+            cloud.records.tokens.revoke_once(trust_digest(org, trust.name))
+            cloud.records.trusts.delete(org, trust.name)
+        for member in cloud.records.people.members(org):
+            person = cloud.records.people.person(org, member.user)
             if person is not None:
-                cloud.identities.unlink(person.issuer, person.subject, org)
-        cloud.people.dissolve(org)
-        Followers(cloud.connections, cloud.tokens).revoke(*known)
+                cloud.records.identities.unlink(person.issuer, person.subject, org)
+        cloud.records.people.dissolve(org)
+        Followers(cloud.connections, cloud.records.tokens).revoke(*known)
 
     def _records_page(self, org: str) -> bool:
-        return bool(self._cloud.store.records(org, after=None, limit=1)[0])
+        return bool(self._cloud.records.store.records(org, after=None, limit=1)[0])
 
 
 def clear_secrets(engine: CommandProcessor, scope: str) -> int:
     """Delete the secrets of a scope; return their number."""
-    kept, version = engine.cloud.vault.read_version(scope)
+    kept, version = engine.cloud.secrets.vault.read_version(scope)
     if version:
-        engine.cloud.vault.replace(scope, {}, version)
+        engine.cloud.secrets.vault.replace(scope, {}, version)
     return len(kept)

@@ -48,13 +48,13 @@ class PersonalDataOf:
         Raises:
             NotFoundError: Nothing is stored about the user.
         """
-        until = self._cloud.clock() + PART_SECONDS
+        until = self._cloud.timing.clock() + PART_SECONDS
         found: dict[str, list[Any]] = {"files": [], "pipelines": [], "audit": []}
         position: str | None = None
         for step in self._items(after):
             position, name, items = step
             found[name] += items
-            if self._cloud.clock() > until or sum(map(len, found.values())) >= PART_ITEMS:
+            if self._cloud.timing.clock() > until or sum(map(len, found.values())) >= PART_ITEMS:
                 break
         else:
             position = None
@@ -65,11 +65,13 @@ class PersonalDataOf:
         return PersonalData(org=self._org, user=self._user, next=position, **first, **lists)
 
     def _account(self) -> dict[str, Any]:
-        tokens = MemberTokens(self._cloud, self._me)
+        tokens = MemberTokens(
+            self._cloud.records, self._cloud.connections, self._cloud.timing.clock, self._me
+        )
         mine = TokenListParams(user=self._user)
-        invitations = self._cloud.people.invitations(self._org)
+        invitations = self._cloud.records.people.invitations(self._org)
         return {
-            "member": self._cloud.people.member(self._org, self._user),
+            "member": self._cloud.records.people.member(self._org, self._user),
             "invitations": tuple(
                 one.invitation for one in invitations if one.invitation.user == self._user
             ),
@@ -77,7 +79,9 @@ class PersonalDataOf:
                 *tokens.listing(mine, sessions=False).tokens,
                 *tokens.listing(mine, sessions=True).tokens,
             ),
-            "secrets": tuple(sorted(self._cloud.vault.read(user_scope(self._org, self._user)))),
+            "secrets": tuple(
+                sorted(self._cloud.secrets.vault.read(user_scope(self._org, self._user)))
+            ),
         }
 
     def _items(self, after: str | None) -> Iterator[Items]:
@@ -103,8 +107,10 @@ class PersonalDataOf:
             DeletionRunningError: Repeat the request.
         """
         org, user = self._org, self._user
-        known = self._cloud.tokens.list_by_org(org)
-        if self._cloud.people.member(org, user) or any(t.identity.user == user for t in known):
+        known = self._cloud.records.tokens.list_by_org(org)
+        if self._cloud.records.people.member(org, user) or any(
+            t.identity.user == user for t in known
+        ):
             raise RefusedError(
                 f"{user} is still a member of {org}, or has tokens; remove them first with "
                 f"'conducto members remove {user}'"
@@ -112,28 +118,30 @@ class PersonalDataOf:
         self._check_stored()
         # The same in a repeated request, which renames the rest.
         replacement = f"erased-{sha256(f'{org}|{user}'.encode()).hexdigest()[:8]}"
-        end = self._cloud.clock() + REQUEST_SECONDS
+        end = self._cloud.timing.clock() + REQUEST_SECONDS
 
         def check() -> None:
-            if self._cloud.clock() > end:
+            if self._cloud.timing.clock() > end:
                 raise DeletionRunningError(user, "the audit log has many entries")
 
         try:
-            self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
+            self._cloud.storage.data.forget(
+                user_directory(org, user), end - self._cloud.timing.clock()
+            )
         except TimeoutError as error:
             raise DeletionRunningError(user, "there are many files") from error
-        self._cloud.cache.delete_private(org, user)
+        self._cloud.records.cache.delete_private(org, user)
         secrets = clear_secrets(self._engine, user_scope(org, user))
-        for record in self._cloud.people.invitations(org):
+        for record in self._cloud.records.people.invitations(org):
             if record.invitation.user == user:
-                self._cloud.people.drop_invitation(org, record.digest)
-                self._cloud.tokens.revoke_once(record.digest)
-        audit = self._cloud.audit.rename(org, user, replacement, check)
-        self._cloud.people.forget_former(org, user)
+                self._cloud.records.people.drop_invitation(org, record.digest)
+                self._cloud.records.tokens.revoke_once(record.digest)
+        audit = self._cloud.records.audit.rename(org, user, replacement, check)
+        self._cloud.records.people.forget_former(org, user)
         return PersonErased(user=user, replacement=replacement, secrets=secrets, audit=audit)
 
     def _check_stored(self) -> None:
-        secrets = self._cloud.vault.read(user_scope(self._org, self._user))
+        secrets = self._cloud.secrets.vault.read(user_scope(self._org, self._user))
         if not (self._is_known() or secrets or self._has_items()):
             raise NotFoundError(f"nothing about a user {self._user!r} is stored in {self._org}")
 
@@ -142,7 +150,10 @@ class PersonalDataOf:
         return files or any(found for _, found in self._pipelines())
 
     def _is_known(self) -> bool:
-        people, known = self._cloud.people, self._cloud.tokens.list_by_org(self._org)
+        people, known = (
+            self._cloud.records.people,
+            self._cloud.records.tokens.list_by_org(self._org),
+        )
         return (
             people.member(self._org, self._user) is not None
             or people.has_left(self._org, self._user)
@@ -173,7 +184,7 @@ class PersonalDataOf:
     def _entries(self, directory: str, name: str, after: str | None) -> Iterator[DataEntry]:
         while True:
             try:
-                page = self._cloud.data.entries(directory, name, after, _PAGE)
+                page = self._cloud.storage.data.entries(directory, name, after, _PAGE)
             except NotFoundError:
                 return
             yield from page.entries
@@ -183,7 +194,9 @@ class PersonalDataOf:
 
     def _pipelines(self, after: str | None = None) -> Iterator[tuple[str | None, Sequence[str]]]:
         while True:
-            page, after = self._cloud.store.records(self._org, after=after, limit=RECORDS_PAGE)
+            page, after = self._cloud.records.store.records(
+                self._org, after=after, limit=RECORDS_PAGE
+            )
             owned = [record.id for record in page if record.owner == self._user]
             yield after, owned
             if after is None:
@@ -192,7 +205,7 @@ class PersonalDataOf:
     def _audit(self, after: str | None) -> Iterator[tuple[str | None, Sequence[AuditEntry]]]:
         while True:
             params = AuditParams(user=self._user, limit=MAX_AUDIT_PAGE, after=after)
-            page = self._cloud.audit.page(self._org, params)
+            page = self._cloud.records.audit.page(self._org, params)
             after = page.next
             yield after, page.entries
             if after is None:

@@ -1,6 +1,6 @@
 """Identities, secrets and plans, and the records of tokens, usage and invitations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -17,6 +17,11 @@ from conducto_core.workers.rules.pools import Claimant
 #: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,
 #: also through ``@connections`` (quotas for WebSocket APIs in API Gateway).
 FRAME_LIMIT = 32 << 10
+
+
+#: Mails a text (address, subject, text, password of the mail server); returns whether there is a
+#: mail server; raises `conducto.integrations.http.DeliveryError`.
+Mail = Callable[[str, str, str, str | None], bool]
 
 
 class SecretVault(Protocol):

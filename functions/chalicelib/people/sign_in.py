@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity, VerifiedRun
 from chalicelib.people.store.members import TableTokens
 from chalicelib.people.suspension import Suspensions
@@ -20,6 +19,7 @@ from chalicelib.people.tokens import (
     new_token,
     trust_digest,
 )
+from chalicelib.records import Records
 from conducto_core.api import problems
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
@@ -63,15 +63,19 @@ class SignIn:
     """Sign-in of one caller, whose token is an ID token or a code.
 
     Args:
-        cloud: The ports.
         caller: The caller.
         begin: Begins the audit entry of a caller with an ID token, as the member that they are.
     """
 
     def __init__(
-        self, cloud: Dependencies, caller: Identity, begin: Callable[[Identity], None]
+        self,
+        records: Records,
+        clock: Callable[[], float],
+        caller: Identity,
+        begin: Callable[[Identity], None],
     ) -> None:
-        self._cloud = cloud
+        self._records = records
+        self._clock = clock
         self._caller = caller
         self._begin = begin
 
@@ -90,12 +94,12 @@ class SignIn:
     def start_cli_login(self, request: CliLogin) -> CliCode:
         """Exchange a person's ID token for a code; raises as `start_session`."""
         _, org, owner = self._member(request.org)
-        check_codes(self._cloud.tokens, owner.token)
+        check_codes(self._records.tokens, owner.token)
         code, digest = new_token()
-        self._cloud.tokens.put(
+        self._records.tokens.put(
             digest,
             replace(owner, permissions=_CODE_ONLY, challenge=request.challenge),
-            expires=self._cloud.clock() + CODE_SECONDS,
+            expires=self._clock() + CODE_SECONDS,
             parent=owner.token,
         )
         return CliCode(code=code, seconds=CODE_SECONDS, org=org, user=owner.user)
@@ -109,9 +113,9 @@ class SignIn:
         code = self._caller
         found = sha256(request.verifier.encode()).hexdigest()
         # API Gateway caches the code's authorization for minutes after its first use.
-        known = self._cloud.tokens.find(code.token)
-        taken = known is not None and self._cloud.tokens.revoke_once(code.token)
-        owner = None if code.parent is None else self._cloud.tokens.find(code.parent)
+        known = self._records.tokens.find(code.token)
+        taken = known is not None and self._records.tokens.revoke_once(code.token)
+        owner = None if code.parent is None else self._records.tokens.find(code.parent)
         right = code.challenge != "" and hmac.compare_digest(found, code.challenge)
         if not taken or owner is None or not right:
             raise _refused(
@@ -128,9 +132,9 @@ class SignIn:
         run = self._caller.run
         if run is None:
             raise _refused(401, "wrong token", "this is not the ID token of a CI run", _AGAIN)
-        suspensions = Suspensions(self._cloud, request.org)
-        for trust in self._cloud.trusts.list_by_name(request.org):
-            owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
+        suspensions = Suspensions(self._records, request.org)
+        for trust in self._records.trusts.list_by_name(request.org):
+            owner = self._records.tokens.find(trust_digest(request.org, trust.name))
             if matches(trust, run) and owner is not None and not suspensions.covers(trust):
                 self._consume(owner, run.expires)
                 return self._issued(owner, CI_SECONDS, "token")  # a program, not a person
@@ -148,11 +152,11 @@ class SignIn:
         person = self._caller.person
         if person is None:
             raise _refused(401, "wrong token", "this is not the ID token of a person", _AGAIN)
-        memberships = self._cloud.identities.memberships(person)
+        memberships = self._records.identities.memberships(person)
         owners = {
             name: owner
             for name, user in memberships.items()
-            if (owner := self._cloud.tokens.find(membership_digest(name, user))) is not None
+            if (owner := self._records.tokens.find(membership_digest(name, user))) is not None
         }
         if not owners or (org is not None and org not in owners):
             where = "any organisation" if org is None else org
@@ -168,15 +172,15 @@ class SignIn:
 
     def _consume(self, owner: Identity, expires: float) -> None:
         self._begin(replace(self._caller, org=owner.org, user=owner.user))
-        if not self._cloud.identities.consume(self._caller.token, expires):
+        if not self._records.identities.consume(self._caller.token, expires):
             raise _refused(401, "wrong token", "this ID token was used before", _AGAIN)
 
     def _issue(self, owner: Identity, seconds: float, kind: TokenKind = "login") -> str:
         token, digest = new_token()
-        self._cloud.tokens.put(
+        self._records.tokens.put(
             digest,
             replace(owner, permissions=INHERITED),
-            expires=self._cloud.clock() + seconds,
+            expires=self._clock() + seconds,
             parent=owner.token,
             kind=kind,
         )
@@ -187,21 +191,22 @@ class SignIn:
             token=self._issue(owner, seconds, kind),
             org=owner.org,
             user=owner.user,
-            expires=self._cloud.clock() + seconds,
+            expires=self._clock() + seconds,
         )
 
 
 class TrustedRuns:
     """The trusts of the caller's organisation."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
+    def __init__(self, records: Records, clock: Callable[[], float], caller: Identity) -> None:
+        self._records = records
+        self._clock = clock
         self._caller = caller
 
     def listing(self) -> TrustList:
         """Return the trusts, by name."""
         org = self._caller.org
-        found = Suspensions(self._cloud, org).marked(self._cloud.trusts.list_by_name(org))
+        found = Suspensions(self._records, org).marked(self._records.trusts.list_by_name(org))
         return TrustList(trusts=tuple(found))
 
     def put(self, name: str, request: TrustRequest) -> Trust:
@@ -211,21 +216,21 @@ class TrustedRuns:
             ProblemError: 403, the caller has fewer permissions.
         """
         problems.check_allowed(request.permissions, self._caller.permissions)
-        org, now = self._caller.org, self._cloud.clock()
+        org, now = self._caller.org, self._clock()
         given = request.model_dump(include=set(TrustRequest.model_fields))
         trust = Trust(**given, name=name, created=now, created_by=self._caller.user)
         # No member's name has an "@", so the runs have no secrets of a member.
         owner = Identity(org, f"ci@{name}", frozenset(request.permissions))
         # If this is interrupted, no token has the permissions of the earlier trust.
-        self._cloud.tokens.revoke_once(trust_digest(org, name))
-        self._cloud.trusts.put(org, trust)
-        self._cloud.tokens.put_root(trust_digest(org, name), owner)
+        self._records.tokens.revoke_once(trust_digest(org, name))
+        self._records.trusts.put(org, trust)
+        self._records.tokens.put_root(trust_digest(org, name), owner)
         return trust
 
     def delete(self, name: str) -> TrustList:
         """Delete a trust and its tokens; raises `NotFoundError`."""
-        self._cloud.tokens.revoke_once(trust_digest(self._caller.org, name))
-        if not self._cloud.trusts.delete(self._caller.org, name):
+        self._records.tokens.revoke_once(trust_digest(self._caller.org, name))
+        if not self._records.trusts.delete(self._caller.org, name):
             raise NotFoundError(
                 f"there is no trust {name!r}; list them with 'conducto trusts list'"
             )

@@ -141,16 +141,18 @@ class CloudSignIn:
     @cached_property
     def _browser(self) -> BrowserLogin:
         cloud = self._cloud
-        close = Followers(cloud.connections, cloud.tokens).close_of
-        return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
+        close = Followers(cloud.connections, cloud.records.tokens).close_of
+        return BrowserLogin(
+            cloud.records.tokens, cloud.installation.web_app, cloud.timing.clock, close
+        )
 
     @cached_property
     def _sign_in(self) -> SignIn:
-        return SignIn(self._cloud, self._me, self._begin)
+        return SignIn(self._cloud.records, self._cloud.timing.clock, self._me, self._begin)
 
     @cached_property
     def _trusts(self) -> TrustedRuns:
-        return TrustedRuns(self._cloud, self._me)
+        return TrustedRuns(self._cloud.records, self._cloud.timing.clock, self._me)
 
     @serves(people_operations.START_SESSION)
     async def start_session(self, params: SessionParams) -> SessionToken:

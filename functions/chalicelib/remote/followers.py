@@ -1,9 +1,11 @@
 """Followers of an agent's pipelines: the cloud requests the changes once, and passes them on."""
 
 import logging
+from collections.abc import Callable
 
 from chalicelib.api.followers import Followers
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
+from chalicelib.records import Records
 from chalicelib.remote.model import AgentKey, AgentRecord
 from conducto_core.api.operation import LinkClass
 from conducto_core.remote.model import Batch, Caller, Follow, LinkPolicy
@@ -21,7 +23,9 @@ def topic(key: AgentKey, pipeline_id: str) -> str:
 
 
 def follow(  # noqa: PLR0917  the parts of a subscription
-    cloud: Dependencies,
+    records: Records,
+    connections: TableConnections,
+    clock: Callable[[], float],
     agent: AgentRecord,
     connection: str,
     user: str,
@@ -33,51 +37,58 @@ def follow(  # noqa: PLR0917  the parts of a subscription
     An agent that is offline sends the changes once it is connected again.
     """
     key = agent.key
-    cloud.connections.put(connection, key.org, topic(key, pipeline_id), cursor)
-    cloud.agents.put_followed(key, pipeline_id, cloud.clock() + FOLLOWED_SECONDS)
+    connections.put(connection, key.org, topic(key, pipeline_id), cursor)
+    records.agents.put_followed(key, pipeline_id, clock() + FOLLOWED_SECONDS)
     if agent.connection:
-        _request(cloud, key, agent.connection, user, pipeline_id, cursor)
+        _request(records, connections, key, agent.connection, user, pipeline_id, cursor)
 
 
-def repeat(cloud: Dependencies, key: AgentKey, connection: str) -> None:
+def repeat(
+    records: Records,
+    connections: TableConnections,
+    clock: Callable[[], float],
+    key: AgentKey,
+    connection: str,
+) -> None:
     """Request the changes of all followed pipelines over a new connection of their agent."""
-    agent = cloud.agents.find(key)
-    for pipeline_id in cloud.agents.followed(key, cloud.clock()):
-        known = cloud.connections.followers(topic(key, pipeline_id))
-        found = [(_user_of(cloud, agent, name), cursor) for name, cursor in known]
+    agent = records.agents.find(key)
+    for pipeline_id in records.agents.followed(key, clock()):
+        known = connections.followers(topic(key, pipeline_id))
+        found = [(_user_of(records, connections, agent, name), cursor) for name, cursor in known]
         users = [(user, cursor) for user, cursor in found if user is not None]
         if users:
             cursor = min(cursor for _, cursor in users)
-            _request(cloud, key, connection, users[0][0], pipeline_id, cursor)
+            _request(records, connections, key, connection, users[0][0], pipeline_id, cursor)
         else:
-            cloud.agents.remove_followed(key, pipeline_id)
+            records.agents.remove_followed(key, pipeline_id)
 
 
-def push(cloud: Dependencies, key: AgentKey, link: str, frame: Batch) -> None:
+def push(
+    records: Records, connections: TableConnections, key: AgentKey, link: str, frame: Batch
+) -> None:
     """Send changes to all followers; if there are none, let the agent stop sending them.
 
     Args:
-        cloud: The ports.
         key: The agent.
         link: Its connection.
         frame: The changes.
     """
-    agent = cloud.agents.find(key)
-    known = cloud.connections.followers(topic(key, frame.pipeline))
+    agent = records.agents.find(key)
+    known = connections.followers(topic(key, frame.pipeline))
     for connection, cursor in known:
         try:
-            user = _user_of(cloud, agent, connection)
+            user = _user_of(records, connections, agent, connection)
             if user is None:
                 continue
             if _is_behind(frame, cursor):
-                _request(cloud, key, link, user, frame.pipeline, cursor)
+                _request(records, connections, key, link, user, frame.pipeline, cursor)
             else:
-                _pass_on(cloud, key, frame, connection, cursor)
+                _pass_on(connections, key, frame, connection, cursor)
         except Exception:
             # The next batch shows that it is behind; other followers must not wait.
             logger.exception("changes were not sent to a follower", extra={"agent": key.id})
     if not known:
-        _stop(cloud, key, link, frame.pipeline)
+        _stop(records, connections, key, link, frame.pipeline)
 
 
 def may_follow(agent: AgentRecord, user: str) -> bool:
@@ -86,9 +97,11 @@ def may_follow(agent: AgentRecord, user: str) -> bool:
     return LinkClass.READ in policy.allow and (policy.who == "org" or user == agent.user)
 
 
-def _user_of(cloud: Dependencies, agent: AgentRecord | None, connection: str) -> str | None:
+def _user_of(
+    records: Records, connections: TableConnections, agent: AgentRecord | None, connection: str
+) -> str | None:
     """Return the user of a follower; close one who may not see the agent's pipelines any more."""
-    followers = Followers(cloud.connections, cloud.tokens)
+    followers = Followers(connections, records.tokens)
     identity = followers.identity_of(connection)
     if identity is not None and agent is not None and identity.org == agent.key.org:
         user = identity.user
@@ -104,33 +117,41 @@ def _is_behind(frame: Batch, cursor: int) -> bool:
 
 
 def _pass_on(
-    cloud: Dependencies, key: AgentKey, frame: Batch, connection: str, cursor: int
+    connections: TableConnections, key: AgentKey, frame: Batch, connection: str, cursor: int
 ) -> None:
     """Send a batch to one follower, unless it has all changes."""
     changes = frame.batch.changes
     if changes and changes[-1].seq <= cursor:
         return
-    if not cloud.connections.send(connection, frame.batch.model_dump_json().encode()):
-        cloud.connections.delete(connection)
+    if not connections.send(connection, frame.batch.model_dump_json().encode()):
+        connections.delete(connection)
     elif changes:
         name = topic(key, frame.pipeline)
-        cloud.connections.put(connection, key.org, name, changes[-1].seq)
+        connections.put(connection, key.org, name, changes[-1].seq)
 
 
-def _stop(cloud: Dependencies, key: AgentKey, link: str, pipeline_id: str) -> None:
-    cloud.agents.remove_followed(key, pipeline_id)
-    agent = cloud.agents.find(key)
-    number = cloud.agents.number(key, link)
+def _stop(
+    records: Records, connections: TableConnections, key: AgentKey, link: str, pipeline_id: str
+) -> None:
+    records.agents.remove_followed(key, pipeline_id)
+    agent = records.agents.find(key)
+    number = records.agents.number(key, link)
     if agent is not None and number is not None:
         caller = Caller(user=agent.user)
         frame = Follow(n=number, caller=caller, pipeline=pipeline_id, stop=True)
-        cloud.connections.send(link, frame.model_dump_json().encode())
+        connections.send(link, frame.model_dump_json().encode())
 
 
 def _request(  # noqa: PLR0917  the parts of a frame
-    cloud: Dependencies, key: AgentKey, connection: str, user: str, pipeline_id: str, cursor: int
+    records: Records,
+    connections: TableConnections,
+    key: AgentKey,
+    connection: str,
+    user: str,
+    pipeline_id: str,
+    cursor: int,
 ) -> None:
-    number = cloud.agents.number(key, connection)
+    number = records.agents.number(key, connection)
     if number is not None:
         frame = Follow(n=number, caller=Caller(user=user), pipeline=pipeline_id, cursor=cursor)
-        cloud.connections.send(connection, frame.model_dump_json().encode())
+        connections.send(connection, frame.model_dump_json().encode())

@@ -1,10 +1,11 @@
 """The operations on the linked agents of an organisation, and their pipelines in its lists."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote.links import forget, is_online, is_visible, view_of
 from chalicelib.remote.model import AgentKey, AgentRecord
 from conducto_core.api import problems
@@ -31,8 +32,8 @@ class CloudAgents:
     @serves(remote_operations.LIST_AGENTS)
     async def list_agents(self) -> LinkedAgentList:
         """List the agents."""
-        found = await asyncio.to_thread(self._cloud.agents.list_by_id, self._me.org)
-        now = self._cloud.clock()
+        found = await asyncio.to_thread(self._cloud.records.agents.list_by_id, self._me.org)
+        now = self._cloud.timing.clock()
         views = (view_of(agent, now) for agent in found)
         return LinkedAgentList(agents=tuple(sorted(views, key=lambda one: (one.host, one.id))))
 
@@ -40,7 +41,7 @@ class CloudAgents:
     async def get_linked_agent(self, params: LinkedAgentParams) -> LinkedAgent:
         """Return one agent."""
         agent = await asyncio.to_thread(self._agent, params.id)
-        return view_of(agent, self._cloud.clock())
+        return view_of(agent, self._cloud.timing.clock())
 
     @serves(remote_operations.FORGET_AGENT)
     async def forget_agent(self, params: LinkedAgentParams) -> AgentForgotten:
@@ -52,10 +53,10 @@ class CloudAgents:
         agent = self._agent(agent_id)
         if agent.user != self._me.user:
             problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
-        forget(self._cloud, agent)
+        forget(self._cloud.records, self._cloud.connections, self._cloud.timing.clock, agent)
 
     def _agent(self, agent_id: str) -> AgentRecord:
-        agent = self._cloud.agents.find(AgentKey(self._me.org, agent_id))
+        agent = self._cloud.records.agents.find(AgentKey(self._me.org, agent_id))
         if agent is None:
             raise NotFoundError(
                 f"{self._me.org} has no linked agent {agent_id!r}; list them with: conducto agents"
@@ -63,39 +64,49 @@ class CloudAgents:
         return agent
 
 
-def reported_summaries(cloud: Dependencies, caller: Identity) -> Iterator[PipelineSummary]:
+def reported_summaries(
+    records: Records, clock: Callable[[], float], caller: Identity
+) -> Iterator[PipelineSummary]:
     """Yield the pipelines of all agents that the caller may see, the newest first."""
     yield from _summaries(
-        cloud, [one for one in cloud.agents.list_by_id(caller.org) if is_visible(one, caller)]
+        records,
+        clock,
+        [one for one in records.agents.list_by_id(caller.org) if is_visible(one, caller)],
     )
 
 
-def decidable_summaries(cloud: Dependencies, caller: Identity) -> Iterator[PipelineSummary]:
+def decidable_summaries(
+    records: Records, clock: Callable[[], float], caller: Identity
+) -> Iterator[PipelineSummary]:
     """Yield the pipelines of the caller's own agents that accept decisions now."""
     if Permission.CHANGE_STATE not in caller.permissions:
         return
-    mine = [one for one in cloud.agents.list_by_id(caller.org) if one.user == caller.user]
-    now = cloud.clock()
+    mine = [one for one in records.agents.list_by_id(caller.org) if one.user == caller.user]
+    now = clock()
     needed = DECIDE_APPROVAL.link_class
     yield from _summaries(
-        cloud, [one for one in mine if is_online(one, now) and needed in view_of(one, now).allow]
+        records,
+        clock,
+        [one for one in mine if is_online(one, now) and needed in view_of(one, now).allow],
     )
 
 
-def _summaries(cloud: Dependencies, shown: Sequence[AgentRecord]) -> Iterator[PipelineSummary]:
+def _summaries(
+    records: Records, clock: Callable[[], float], shown: Sequence[AgentRecord]
+) -> Iterator[PipelineSummary]:
     """Yield the pipelines of agents, the newest first."""
     agents = {one.key.id: one for one in shown}
     if not agents:
         return
     org = shown[0].key.org
-    now = cloud.clock()
+    now = clock()
     views = {
         id_: PipelineAgent(id=id_, host=one.host, online=is_online(one, now), seen=one.seen)
         for id_, one in agents.items()
     }
     found = [
         PipelineSummary.model_validate_json(one.data).model_copy(update={"agent": views[one.agent]})
-        for one in cloud.agents.summaries(org)
+        for one in records.agents.summaries(org)
         if one.agent in views
     ]
     yield from sorted(found, key=created, reverse=True)

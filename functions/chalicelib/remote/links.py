@@ -3,13 +3,15 @@
 import json
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic_core import from_json
 
 from chalicelib.api.followers import may_link
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote import followers as agent_followers
 from chalicelib.remote.model import AgentKey, AgentRecord
 from chalicelib.remote.shells import AgentShells
@@ -52,15 +54,19 @@ class LinkEndedError(Exception):
 class AgentLinks:
     """Handles the frames of agents."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._shells = AgentShells(cloud)
+    def __init__(
+        self, records: Records, connections: TableConnections, clock: Callable[[], float]
+    ) -> None:
+        self._records = records
+        self._connections = connections
+        self._clock = clock
+        self._shells = AgentShells(records, connections, clock)
 
     def receive(self, connection: str, text: str) -> None:
         """Handle a frame; a connection that breaks the protocol is closed."""
         key = None
         try:
-            key = self._cloud.connections.agent_of(connection)
+            key = self._connections.agent_of(connection)
             identity = self._identity(connection)
             self._handle(connection, identity, key, _read(text))
         except LinkEndedError as error:
@@ -68,21 +74,21 @@ class AgentLinks:
 
     def disconnected(self, connection: str) -> None:
         """Record that a connection has ended, if it belongs to an agent."""
-        key = self._cloud.connections.agent_of(connection)
+        key = self._connections.agent_of(connection)
         if key is not None:
             self._lost(key, connection)
 
     def _lost(self, key: AgentKey, connection: str) -> None:
         """Record that a connection has ended; the agent ends its shells with its last one."""
-        agents = self._cloud.agents
-        agents.disconnect(key, connection, self._cloud.clock())
+        agents = self._records.agents
+        agents.disconnect(key, connection, self._clock())
         agent = agents.find(key)
         if agent is None or not agent.connection:
             self._shells.end_all(key, "the machine was disconnected")
 
     def _identity(self, connection: str) -> Identity:
-        token = self._cloud.connections.token_of(connection)
-        identity = None if token is None else self._cloud.tokens.find(token)
+        token = self._connections.token_of(connection)
+        identity = None if token is None else self._records.tokens.find(token)
         if identity is None or not may_link(identity):
             raise LinkEndedError("revoked", "the token was revoked, has expired, or links no agent")
         return identity
@@ -103,15 +109,15 @@ class AgentLinks:
         match frame:
             case Part():
                 data = frame.model_dump_json().encode()
-                self._cloud.relays.put_frame(key, frame.id, frame.index, data)
+                self._records.relays.put_frame(key, frame.id, frame.index, data)
             case Stored():
                 data = frame.model_dump_json().encode()
-                self._cloud.relays.put_frame(key, frame.id, 0, data)
+                self._records.relays.put_frame(key, frame.id, 0, data)
             case Summaries():
                 self._store(key, frame)
                 self._acknowledge(connection, key, frame, cursor=frame.cursor)
             case Batch():
-                agent_followers.push(self._cloud, key, connection, frame)
+                agent_followers.push(self._records, self._connections, key, connection, frame)
                 self._acknowledge(connection, key, frame)
             case ShellOutput():
                 self._shells.output(key, frame)
@@ -131,10 +137,10 @@ class AgentLinks:
                 f"version {PROTOCOL}; update the older one",
             )
         key = AgentKey(identity.org, hello.agent)
-        before = self._cloud.agents.find(key)
-        if not self._cloud.agents.connect(self._record(connection, key, identity, hello)):
+        before = self._records.agents.find(key)
+        if not self._records.agents.connect(self._record(connection, key, identity, hello)):
             raise LinkEndedError("superseded", _why_refused(before, identity))
-        self._cloud.connections.link(connection, key)
+        self._connections.link(connection, key)
         welcome = Welcome(
             n=1,
             protocol=PROTOCOL,
@@ -146,12 +152,12 @@ class AgentLinks:
         if before is not None and before.connection not in {"", connection}:
             self._supersede(before)
         self._shells.end_all(key, "the machine was disconnected", keep=hello.shells)
-        agent_followers.repeat(self._cloud, key, connection)
+        agent_followers.repeat(self._records, self._connections, self._clock, key, connection)
 
     def _record(
         self, connection: str, key: AgentKey, identity: Identity, hello: Hello
     ) -> AgentRecord:
-        now = self._cloud.clock()
+        now = self._clock()
         return AgentRecord(
             key,
             user=identity.user,
@@ -176,7 +182,7 @@ class AgentLinks:
     # ---- frames ------------------------------------------------------------------------------
 
     def _store(self, key: AgentKey, frame: Summaries) -> None:
-        agents, now = self._cloud.agents, self._cloud.clock()
+        agents, now = self._records.agents, self._clock()
         if frame.replace:
             agents.clear_summaries(key)
         for summary in frame.pipelines:
@@ -191,24 +197,24 @@ class AgentLinks:
         frame: Summaries | Batch | Ping | ShellOutput,
         cursor: int | None = None,
     ) -> None:
-        now = self._cloud.clock()
-        number = self._cloud.agents.number(key, connection, seen=now, cursor=cursor)
+        now = self._clock()
+        number = self._records.agents.number(key, connection, seen=now, cursor=cursor)
         if number is None:
             raise LinkEndedError("superseded", "another connection of this agent is valid")
         self._send(connection, Ack(n=number, of=frame.n))
 
     def _send(self, connection: str, frame: Record) -> bool:
-        return self._cloud.connections.send(connection, frame.model_dump_json().encode())
+        return self._connections.send(connection, frame.model_dump_json().encode())
 
     def _end(self, connection: str, key: AgentKey | None, error: LinkEndedError) -> None:
-        number = None if key is None else self._cloud.agents.number(key, connection)
+        number = None if key is None else self._records.agents.number(key, connection)
         frame = Closing(n=number or 1, reason=error.reason, detail=str(error))
         logger.warning("the connection of an agent ends", extra={"why": str(error)})
         try:
             self._send(connection, frame)
             if key is not None:
                 self._lost(key, connection)
-            self._cloud.connections.close(connection)
+            self._connections.close(connection)
         except Exception:  # the minute rule closes it, or API Gateway when it is idle
             logger.exception("a connection was not closed")
 
@@ -239,19 +245,29 @@ def is_visible(agent: AgentRecord, caller: Identity) -> bool:
     return Permission.READ in caller.permissions and agent_followers.may_follow(agent, caller.user)
 
 
-def forget(cloud: Dependencies, agent: AgentRecord) -> None:
+def forget(
+    records: Records, connections: TableConnections, clock: Callable[[], float], agent: AgentRecord
+) -> None:
     """Delete an agent and what it reported, and close its connection."""
-    cloud.agents.forget(agent.key)
-    AgentShells(cloud).end_all(agent.key, "the machine is not linked any more")
+    records.agents.forget(agent.key)
+    AgentShells(records, connections, clock).end_all(
+        agent.key, "the machine is not linked any more"
+    )
     if agent.connection:
-        cloud.connections.close(agent.connection)
+        connections.close(agent.connection)
 
 
-def forget_all(cloud: Dependencies, org: str, user: str | None = None) -> None:
+def forget_all(
+    records: Records,
+    connections: TableConnections,
+    clock: Callable[[], float],
+    org: str,
+    user: str | None = None,
+) -> None:
     """Delete the agents of a member, or all of an organisation."""
-    for agent in cloud.agents.list_by_id(org):
+    for agent in records.agents.list_by_id(org):
         if user in {None, agent.user}:
-            forget(cloud, agent)
+            forget(records, connections, clock, agent)
 
 
 def _read(text: str) -> AgentFrame:

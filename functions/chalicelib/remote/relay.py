@@ -13,12 +13,15 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlencode
 
 from chalicelib.api.callers import check_decider, is_program
+from chalicelib.api.store import TableConnections
 from chalicelib.api.transfers import Upload as UploadedBody
 from chalicelib.api.transfers import new_key
-from chalicelib.dependencies import Dependencies
+from chalicelib.errors import Timing
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote.links import addressed, is_online
 from chalicelib.remote.model import AgentKey, AgentRecord
+from chalicelib.run.port import Blobs
 from conducto_core.api import problems
 from conducto_core.api.dispatch import JSON, Headers, Response
 from conducto_core.api.operation import AnyOperation, LinkClass
@@ -81,8 +84,13 @@ class RelayedContent(NamedTuple):
 class Relay:
     """Sends requests to agents."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
+    def __init__(
+        self, records: Records, timing: Timing, blobs: Blobs, connections: TableConnections
+    ) -> None:
+        self._records = records
+        self._timing = timing
+        self._blobs = blobs
+        self._connections = connections
 
     def respond(self, caller: Identity, request: RelayedRequest) -> Response | RelayedContent:
         """Return the response of an agent.
@@ -97,39 +105,39 @@ class Relay:
         if request.operation.link_class is LinkClass.NEVER:
             raise _not_relayed(request.operation)
         if request.operation.name == DECIDE_APPROVAL.name:
-            check_decider(self._cloud, caller, request.params["id"])
+            check_decider(self._records, caller, request.params["id"])
         key = AgentKey(caller.org, request.agent)
         agent = self._agent(key)
         slot = self._turn(agent)
         try:
             return self._ask(agent, caller, request)
         finally:
-            self._cloud.relays.release(key, slot)
+            self._records.relays.release(key, slot)
 
     def _agent(self, key: AgentKey) -> AgentRecord:
-        agent = self._cloud.agents.find(key)
+        agent = self._records.agents.find(key)
         if agent is None:
             raise NotFoundError(
                 f"{key.org} has no linked agent {key.id!r}; list them with: conducto agents"
             )
-        if not is_online(agent, self._cloud.clock()):
+        if not is_online(agent, self._timing.clock()):
             raise offline(agent)
         return agent
 
     def _turn(self, agent: AgentRecord) -> int:
         for _ in self._pauses(TURN_SECONDS):
-            now = self._cloud.clock()
-            slot = self._cloud.relays.reserve(agent.key, now, now + ASK_SECONDS + TURN_SECONDS)
+            now = self._timing.clock()
+            slot = self._records.relays.reserve(agent.key, now, now + ASK_SECONDS + TURN_SECONDS)
             if slot is not None:
                 return slot
         raise _too_many(agent)
 
     def _pauses(self, seconds: float) -> Iterator[None]:
         """Yield at growing intervals, for a number of seconds."""
-        began, slept, pause = self._cloud.clock(), 0.0, _FIRST_PAUSE
-        while max(slept, self._cloud.clock() - began) < seconds:
+        began, slept, pause = self._timing.clock(), 0.0, _FIRST_PAUSE
+        while max(slept, self._timing.clock() - began) < seconds:
             yield
-            self._cloud.sleep(pause)
+            self._timing.sleep(pause)
             slept += pause
             pause = min(_LAST_PAUSE, pause * 1.3)
 
@@ -137,16 +145,16 @@ class Relay:
         self, agent: AgentRecord, caller: Identity, request: RelayedRequest
     ) -> Response | RelayedContent:
         key, id_, place = agent.key, token_hex(12), new_key(caller)
-        number = self._cloud.agents.number(key, agent.connection)
+        number = self._records.agents.number(key, agent.connection)
         if number is None:  # it has connected again since
             agent = self._agent(key)
-            number = self._cloud.agents.number(key, agent.connection)
+            number = self._records.agents.number(key, agent.connection)
         frame = self._frame(number or 1, id_, place, caller, request)
-        if not self._cloud.connections.send(agent.connection, frame):
-            self._cloud.agents.disconnect(key, agent.connection, self._cloud.clock())
+        if not self._connections.send(agent.connection, frame):
+            self._records.agents.disconnect(key, agent.connection, self._timing.clock())
             raise offline(agent)
         for _ in self._pauses(ASK_SECONDS):
-            found = _complete(self._cloud.relays.frames(key, id_))
+            found = _complete(self._records.relays.frames(key, id_))
             if found is not None:
                 response = self._response(agent, request.operation, caller, found, place)
                 return _with_addresses(response, request)
@@ -166,7 +174,7 @@ class Relay:
                 media_type=request.headers.media_type,
                 idempotency_key=request.headers.idempotency_key,
             ),
-            upload=Upload(key=place, url=self._cloud.blobs.upload_url(place)),
+            upload=Upload(key=place, url=self._blobs.upload_url(place)),
         )
         frame = self._with_body(ask, caller, request.body)
         if len(frame) > MAX_FRAME:
@@ -182,7 +190,7 @@ class Relay:
     def _is_program(self, caller: Identity, operation: AnyOperation) -> bool:
         """Return whether a program requests a change; reads do not depend on it."""
         changes = operation.link_class is not LinkClass.READ
-        return changes and is_program(self._cloud.tokens, self._cloud.people, caller)
+        return changes and is_program(self._records.tokens, self._records.people, caller)
 
     def _with_body(self, ask: Ask, caller: Identity, body: bytes | UploadedBody) -> bytes:
         """Return the frame with the body, or with a URL of a body that does not fit."""
@@ -193,10 +201,10 @@ class Relay:
                 if len(frame) <= MAX_FRAME:
                     return frame
             key = new_key(caller)
-            self._cloud.blobs.put(key, body)
+            self._blobs.put(key, body)
         else:
             key = body.key
-        url = self._cloud.blobs.download_url(key, filename="body")
+        url = self._blobs.download_url(key, filename="body")
         return ask.model_copy(update={"url": url}).model_dump_json().encode()
 
     def _response(
@@ -222,16 +230,16 @@ class Relay:
         return Response(head.status, head.media_type, body)
 
     def _stored(self, agent: AgentRecord, place: str) -> bytes:
-        size = self._cloud.blobs.size(place) or 0
+        size = self._blobs.size(place) or 0
         if size > MAX_STORED:
             raise _invalid(agent, f"{size} bytes of JSON, at most {MAX_STORED}")
-        return self._cloud.blobs.get(place) or b""
+        return self._blobs.get(place) or b""
 
     def _content(self, found: Stored | tuple[ResponseHead, bytes], caller: Identity) -> str:
         if isinstance(found, Stored):
             return found.key
         key = new_key(caller)
-        self._cloud.blobs.put(key, found[1])
+        self._blobs.put(key, found[1])
         return key
 
 

@@ -6,14 +6,15 @@ are read again for each one. `conducto_core.debug.terminal` has the client's mes
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from secrets import token_hex
 
 from chalicelib.api.callers import needed_permissions
 from chalicelib.api.followers import Followers
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
 from chalicelib.people import audit
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote.model import AgentKey, AgentRecord, AgentShell
 from conducto_core.api.operation import Permission
 from conducto_core.debug.operations import SHELL
@@ -49,9 +50,13 @@ class _EndError(Exception):
 class AgentShells:
     """The shells of all agents."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._followers = Followers(cloud.connections, cloud.tokens)
+    def __init__(
+        self, records: Records, connections: TableConnections, clock: Callable[[], float]
+    ) -> None:
+        self._records = records
+        self._connections = connections
+        self._clock = clock
+        self._followers = Followers(connections, records.tokens)
 
     # ---- messages of clients -----------------------------------------------------------------
 
@@ -77,7 +82,7 @@ class AgentShells:
 
     def disconnected(self, connection: str) -> None:
         """End the shell of a client's connection that was closed, if it has one."""
-        shell = self._cloud.agents.shell_of(connection)
+        shell = self._records.agents.shell_of(connection)
         if shell is not None:
             self._finish(shell)
 
@@ -97,22 +102,22 @@ class AgentShells:
         except _EndError:
             self._audit(shell, SHELL.name, _FORBIDDEN)
             raise
-        entry = self._cloud.audit.add(key.org, _entry(shell, SHELL.name, self._cloud.clock()))
+        entry = self._records.audit.add(key.org, _entry(shell, SHELL.name, self._clock()))
         status = self._start(shell, agent, message)
-        audit.end(self._cloud.audit, key.org, entry, status)
+        audit.end(self._records.audit, key.org, entry, status)
         if status != _OK:
             raise _EndError(_OPEN_TWICE if status == _CONFLICT else _OFFLINE)
         self._send_client(connection, RelayedShellFrame(terminal="opened"))
 
     def _start(self, shell: AgentShell, agent: AgentRecord, message: OpenRelayedShell) -> int:
         """Open a shell on its machine, and return the status for the audit log."""
-        if not self._cloud.agents.put_shell(shell, self._cloud.clock() + SHELL_SECONDS):
+        if not self._records.agents.put_shell(shell, self._clock() + SHELL_SECONDS):
             return _CONFLICT
         first = self._input(shell, 0).model_copy(update={"open": message.params})
         return _OK if self._send_agent(agent, first) else _UNAVAILABLE
 
     def _pass_on(self, connection: str, identity: Identity, message: RelayedShellInput) -> None:
-        shell = self._cloud.agents.shell_of(connection)
+        shell = self._records.agents.shell_of(connection)
         if shell is None or not _is_of(shell, identity):
             raise _EndError("the shell is not open")
         agent = self._allowed(shell.key, identity)
@@ -132,7 +137,7 @@ class AgentShells:
         lacking = needed_permissions(Permission.DEBUG) - identity.permissions
         if lacking:
             raise _EndError(f"your role or token lacks: {', '.join(sorted(lacking))}")
-        agent = self._cloud.agents.find(key)
+        agent = self._records.agents.find(key)
         if agent is None:
             raise _EndError(f"{key.org} has no linked agent {key.id!r}")
         why = refusal(agent, identity.user)
@@ -143,7 +148,7 @@ class AgentShells:
     def _end(self, connection: str, reason: str) -> None:
         """End a client's connection, with its shell if it has one."""
         self._say_end(connection, ShellEnd(reason=reason))
-        shell = self._cloud.agents.shell_of(connection)
+        shell = self._records.agents.shell_of(connection)
         if shell is not None:
             self._finish(shell)
 
@@ -151,7 +156,7 @@ class AgentShells:
 
     def output(self, key: AgentKey, frame: ShellOutput) -> None:
         """Pass output on to the client of its shell."""
-        shell = self._cloud.agents.shell(key, frame.id)
+        shell = self._records.agents.shell(key, frame.id)
         if shell is None:
             self._close_on_agent(key, frame.id, self._owner(key))
             return
@@ -184,8 +189,8 @@ class AgentShells:
             reason: Shown to their users.
             keep: Ids of shells that stay open, as long as the agent's policy allows them.
         """
-        agent = self._cloud.agents.find(key)
-        for shell in self._cloud.agents.shells(key):
+        agent = self._records.agents.find(key)
+        for shell in self._records.agents.shells(key):
             why = None if agent is None else refusal(agent, shell.user)
             if shell.id in keep and why is None:
                 continue
@@ -198,14 +203,14 @@ class AgentShells:
 
     def _finish(self, shell: AgentShell, *, tell_agent: bool = True) -> None:
         """Forget a shell, and note its end once."""
-        if not self._cloud.agents.remove_shell(shell):
+        if not self._records.agents.remove_shell(shell):
             return
         self._audit(shell, ENDED, _OK)
         if tell_agent:
             self._close_on_agent(shell.key, shell.id, shell.user)
 
     def _close_on_agent(self, key: AgentKey, shell_id: str, user: str) -> None:
-        agent = self._cloud.agents.find(key)
+        agent = self._records.agents.find(key)
         if agent is None or not agent.connection:
             return
         frame = ShellInput(n=1, id=shell_id, seq=0, caller=Caller(user=user or "-"), close=True)
@@ -215,7 +220,7 @@ class AgentShells:
             logger.exception("an agent did not receive the end of a shell", extra={"agent": key.id})
 
     def _owner(self, key: AgentKey) -> str:
-        agent = self._cloud.agents.find(key)
+        agent = self._records.agents.find(key)
         return "" if agent is None else agent.user
 
     def _input(self, shell: AgentShell, seq: int) -> ShellInput:
@@ -223,17 +228,17 @@ class AgentShells:
 
     def _send_agent(self, agent: AgentRecord, frame: ShellInput) -> bool:
         """Send a frame to an agent, with the next number; return False if it is offline."""
-        number = self._cloud.agents.number(agent.key, agent.connection)
+        number = self._records.agents.number(agent.key, agent.connection)
         if number is None:  # it has connected again since
-            agent = self._cloud.agents.find(agent.key) or agent
-            number = self._cloud.agents.number(agent.key, agent.connection)
+            agent = self._records.agents.find(agent.key) or agent
+            number = self._records.agents.number(agent.key, agent.connection)
         if number is None or not agent.connection:
             return False
         data = frame.model_copy(update={"n": number}).model_dump_json().encode()
-        return self._cloud.connections.send(agent.connection, data)
+        return self._connections.send(agent.connection, data)
 
     def _send_client(self, connection: str, frame: RelayedShellFrame) -> bool:
-        return self._cloud.connections.send(connection, frame.model_dump_json().encode())
+        return self._connections.send(connection, frame.model_dump_json().encode())
 
     def _say_end(self, connection: str, end: ShellEnd) -> None:
         """Send the last message; the client closes the connection."""
@@ -243,9 +248,9 @@ class AgentShells:
             logger.exception("a client did not receive the end of its shell")
 
     def _audit(self, shell: AgentShell, operation: str, status: int) -> None:
-        entry = _entry(shell, operation, self._cloud.clock())
+        entry = _entry(shell, operation, self._clock())
         ended = entry.model_copy(update={"status": status})
-        audit.record(self._cloud.audit, shell.key.org, ended)
+        audit.record(self._records.audit, shell.key.org, ended)
 
 
 def _entry(shell: AgentShell, operation: str, time: float) -> AuditEntry:

@@ -1,36 +1,32 @@
 """The decision about a task that a worker polled, and its command. The API commits it."""
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import NamedTuple
 
+from chalicelib.billing.store import BillingPorts
 from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.debug.plans import OUTER_OWNER
-from chalicelib.dependencies import Dependencies
-from chalicelib.images.builds import ImageBuilds, known_sources
+from chalicelib.errors import Timing
 from chalicelib.limits.named_limits import ClaimedLimits, NamedLimits
-from chalicelib.logs.port import LogKey
+from chalicelib.logs.port import LogKey, LogStore
 from chalicelib.people.port import Identity, InUse
 from chalicelib.people.tokens import new_token
-from chalicelib.run.model import BuiltImage, Claimed, Input
-from chalicelib.run.rules.launch_validation import used_images, validate_nodes
+from chalicelib.records import Records
+from chalicelib.run.model import Claimed, Input
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.secrets.references import SecretReferences
 from chalicelib.workers.rules import WorkerEntry
-from conducto.errors import DefinitionError
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
-from conducto.wire.lazy_form import from_wire_document
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
 from conducto_core.cache.rules import files_of, is_isolated
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
 from conducto_core.command.text import CommandError, as_written, script_of
-from conducto_core.errors import RefusedError
 from conducto_core.programs.relaunch import fingerprint_in
 from conducto_core.results.rules import (
     Attempt,
@@ -45,17 +41,12 @@ from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
 from conducto_core.services.rules import LOOPBACK, variables
-from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
-from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import (
-    MAX_TREE,
     Claim,
     ClaimDecision,
     ClaimResponse,
     FilesOfCommand,
-    Report,
 )
-from conducto_core.workers.rules import pools as capacity
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
 TOKEN_MARGIN = 600.0
@@ -77,17 +68,33 @@ class Prepared(NamedTuple):
 class Claims:
     """Decides about claims."""
 
-    def __init__(self, cloud: Dependencies, worker: Identity, caches: CacheDecisions) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        timing: Timing,
+        logs: LogStore,
+        references: SecretReferences,
+        billing: BillingPorts | None,
+        *,
+        url: Callable[[], str],
+        worker: Identity,
+        caches: CacheDecisions,
+    ) -> None:
+        self._records = records
+        self._timing = timing
+        self._logs = logs
+        self._references = references
+        self._billing = billing
+        self._url = url
         self._me = worker
         self._caches = caches
-        self._limits = ClaimedLimits(NamedLimits(cloud))
+        self._limits = ClaimedLimits(NamedLimits(records, timing))
         self._read: dict[tuple[str, tuple[Source, ...]], dict[str, bytes]] = {}
 
     @cached_property
     def _used(self) -> InUse | None:
         """The plan and its use, read once for a request; None: the installation has no billing."""
-        return None if self._cloud.billing is None else self._cloud.orgs.in_use(self._me.org)
+        return None if self._billing is None else self._records.orgs.in_use(self._me.org)
 
     def _is_suspended(self) -> bool:
         """Return whether the organisation has reached its spend limit: claims wait."""
@@ -134,7 +141,7 @@ class Claims:
         refusal: dict[str, object] = {}
         results: dict[str, bytes] = {}
         try:
-            secrets = self._cloud.references.resolve(live.org, secrets)
+            secrets = self._references.resolve(live.org, secrets)
             self._prepare(live, node, secrets)
             results = self._results(live, node)
             inputs_text(results)
@@ -163,7 +170,7 @@ class Claims:
             return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            secrets = self._cloud.references.again(live.org, self._secrets(live, node, given))
+            secrets = self._references.again(live.org, self._secrets(live, node, given))
             response = self._to_run(live, node, secrets)
             return response.model_copy(update={"backlog": live.has_backlog(worker.pool)})
         if call.token not in live.holders:
@@ -208,8 +215,8 @@ class Claims:
             live.org, live.record.owner, frozenset({Permission.CHILDREN}), attempt=attempt
         )
         limit = node.spec.max_time or fields.DEFAULT_MAX_TIME
-        end = self._cloud.clock() + limit + TOKEN_MARGIN
-        self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
+        end = self._timing.clock() + limit + TOKEN_MARGIN
+        self._records.tokens.put(digest, identity, expires=end, parent=self._me.token)
         return token
 
     def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
@@ -225,7 +232,7 @@ class Claims:
 
         def read(each: Attempt) -> bytes:
             key = LogKey(pipeline_id, each.path, each.number, "result")
-            return self._cloud.logs.read(key, 0, MAX_RESULT)
+            return self._logs.read(key, 0, MAX_RESULT)
 
         with ThreadPoolExecutor(_READERS) as readers:
             for start in range(0, len(attempts), _READ_AHEAD):
@@ -237,7 +244,7 @@ class Claims:
         script = script_of(node.spec, path_map, None if built is None else built.workdir)
         env = command_env(
             node.spec.env,
-            ExecutionContext(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
+            ExecutionContext(live.id, self._url(), where="worker_cloud", owner=OUTER_OWNER),
             path=node.path,
             attempt=node.attempt,
             path_map=path_map,
@@ -263,7 +270,7 @@ class Claims:
             command = as_written(node.spec)
         image = live.images[node.spec.placement.image].record
         worker = live.registry.workers[worker_id]
-        now = self._cloud.clock()
+        now = self._timing.clock()
         return queued.model_copy(
             update={
                 "state": State.RUNNING,
@@ -293,89 +300,3 @@ def _queued(live: CloudPipeline, node: LiveExec) -> float:
     """Return when an attempt in flight was queued, in seconds since the epoch."""
     queued = live.in_flight.queued_at(node.path)
     return live.now if queued is None else queued
-
-
-# ----------------------------------------------------------------------------------------
-# The trees that Lazy nodes generate: their validation, between the worker and the store.
-
-
-class GeneratedTreeError(Exception):
-    """The generated tree is invalid; the message gives the reason."""
-
-
-def _unpack(written: str) -> bytes:
-    """Decode a tree from the base64 text of a report; raises `GeneratedTreeError`."""
-    try:
-        return base64.b64decode(written, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
-
-
-def _form_of(packed: bytes) -> bytes:
-    """Convert a tree from gzipped JSON to the form that is stored; raises `GeneratedTreeError`."""
-    if len(packed) > MAX_TREE:
-        raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
-    try:
-        return pack_form(from_wire_document(unpack_tree(packed)))
-    except DefinitionError as error:
-        raise GeneratedTreeError(str(error)) from error
-    except ValueError as error:
-        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise GeneratedTreeError(f"printed a broken tree: {error!r}") from error
-
-
-class GeneratedTrees:
-    """Keeps generated trees."""
-
-    def __init__(self, cloud: Dependencies, builds: ImageBuilds) -> None:
-        self._cloud = cloud
-        self._builds = builds
-
-    def store(
-        self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
-    ) -> tuple[str, tuple[BuiltImage, ...]]:
-        """Store the tree that a Lazy generated, if it is valid; return its key and images."""
-        packed = None if call.tree is None else _unpack(call.tree)
-        if call.tree_key is not None:
-            if not call.tree_key.startswith(uploads_of(live.id, worker_id)):
-                raise RefusedError(
-                    f"{call.path}: {call.tree_key!r} was not uploaded by this worker"
-                )
-            packed = self._cloud.blobs.get(call.tree_key)
-        if packed is None:
-            raise GeneratedTreeError(
-                "printed no tree; a Lazy's function must return a node and be annotated "
-                "(-> co.Serial); a Lazy's command must print a serialised tree"
-            )
-        definition = _form_of(packed)
-        form = unpack_form(definition)
-        here = Pipeline(live.pipeline.nodes, live.pipeline.images, machines=live.pipeline.machines)
-        tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
-        used = self._cloud.orgs.in_use(live.org)
-        whole = live.nodes_with(node.spec.lazy_target or "", tree)
-        validate_nodes(tree.nodes, used.plan)
-        capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
-        more = live.reserved_with(whole) - live.share.reserved
-        if more > 0 and used.reserved + more > used.plan.max_workers:
-            raise GeneratedTreeError(
-                f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
-                f"have started; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
-                f"{used.reserved} are reserved. Reset this node when other groups have finished"
-            )
-        images = self._images(live, tree)
-        return self._cloud.store.keep_tree(live.id, definition), images
-
-    def _images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
-        known = {**live.pipeline.images, **tree.images}
-        fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
-        sources = known_sources(fresh, live.pipeline.images, live.sources)
-        try:
-            return self._builds.prepare(live.org, fresh, sources)
-        except RefusedError as error:
-            raise GeneratedTreeError(str(error)) from error
-
-
-def uploads_of(pipeline_id: str, worker_id: str) -> str:
-    """Return the prefix of the keys of trees that a worker uploads."""
-    return f"uploads/{pipeline_id}/{worker_id}/"

@@ -88,17 +88,22 @@ class CloudActions(CloudCaller):
     def cached_command_files(self, pipeline_id: str) -> list[AttemptFiles]:
         """Return the files of cached commands, in the order of the tree."""
         with self._engine.reading(self._me.org, self._owned(pipeline_id)) as live:
-            return files_of_commands(self._cloud, live)
+            return files_of_commands(self._cloud.records, self._cloud.storage, live)
 
     def _decider(self) -> Decider:
-        program = is_program(self._cloud.tokens, self._cloud.people, self._me)
+        program = is_program(self._cloud.records.tokens, self._cloud.records.people, self._me)
         return Decider(self._me.user, None if program else role_with(self._me.permissions))
 
     def _action_entry(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
         """Return the journal entry of an action; raises an error if the action is invalid."""
         starts = request.action is Action.RUN or request.action in STARTS
         if starts or (request.action in _RERUNS and live.record.armed):
-            check_usage(self._cloud, self._me.org)
+            check_usage(
+                self._cloud.records,
+                self._cloud.installation.remedies,
+                self._cloud.timing.clock,
+                self._me.org,
+            )
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()
         if request.action is Action.MODIFY:
@@ -106,7 +111,7 @@ class CloudActions(CloudCaller):
         if request.action is Action.REBUILD:
             images = self._rebuilt(live, request)
         return ActionRequested(
-            time=self._cloud.clock(),
+            time=self._cloud.timing.clock(),
             action=request.action,
             paths=request.paths,
             edits=edits,
@@ -120,7 +125,7 @@ class CloudActions(CloudCaller):
         """Return the complete edits of each node, and the images that no node has used yet."""
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
-        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        validate_nodes(pipeline.nodes, self._cloud.records.orgs.plan(live.org))
         given = set() if request.changes is None else request.changes.model_fields_set
         for path in edits if "budget" in given else ():
             budget = pipeline.nodes[path].budget
@@ -159,12 +164,14 @@ class CloudActions(CloudCaller):
 
     def _approvals(self) -> tuple[AskedApproval, ...]:
         cloud, me = self._cloud, self._me
-        if is_program(cloud.tokens, cloud.people, me):
+        if is_program(cloud.records.tokens, cloud.records.people, me):
             return ()
-        own = map(views.stored_summary, cloud.store.asking_pipelines(me.org))
+        own = map(views.stored_summary, cloud.records.store.asking_pipelines(me.org))
         found = waiting_for(own, me.user, role_with(me.permissions))
         # The user of a machine is its owner.
-        found += waiting_for(decidable_summaries(cloud, me), me.user, Role.OWNER)
+        found += waiting_for(
+            decidable_summaries(cloud.records, cloud.timing.clock, me), me.user, Role.OWNER
+        )
         return tuple(sorted(found, key=lambda one: one.approval.since))
 
     @serves(approvals_operations.DECIDE_APPROVAL)
@@ -176,14 +183,14 @@ class CloudActions(CloudCaller):
 
     def _decide(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
         user = self._me.user
-        check_decider(self._cloud, self._me, request.path)
+        check_decider(self._cloud.records, self._me, request.path)
         role = role_with(self._me.permissions)
         decided: list[int] = []
 
         def decide(live: CloudPipeline) -> Input:
             node = check_decision(live, request, user, role)
             decided.append(node.attempt)
-            now = self._cloud.clock()
+            now = self._cloud.timing.clock()
             decision = decision_of(node, request, user, now)
             return ApprovalDecided(
                 time=now, path=node.path, attempt=node.attempt, decision=decision
@@ -191,7 +198,7 @@ class CloudActions(CloudCaller):
 
         id_ = self._owned(pipeline_id)
         self._submit(id_, decide)
-        attempts = self._cloud.store.attempts(id_, request.path)
+        attempts = self._cloud.records.store.attempts(id_, request.path)
         return next(one for one in attempts if one.number == decided[-1])
 
     @serves(run_operations.DELETE)

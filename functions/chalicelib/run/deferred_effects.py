@@ -12,23 +12,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.errors import (
     AccessDeniedError,
     CapacityError,
     ConflictError,
     TaskGoneError,
     ThrottledError,
+    Timing,
     paused_collection,
     retry_throttled,
 )
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.poller import Reading, image_update
+from chalicelib.installation import Installation
 from chalicelib.limits.named_limits import NamedLimits
+from chalicelib.logs.port import Storage
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import new_token
+from chalicelib.records import Records
 from chalicelib.run.model import (
     ActionRequested,
     BuiltImage,
@@ -40,7 +43,7 @@ from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent, DeferredEff
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage
 from chalicelib.telemetry.exporter import send_run
-from chalicelib.workers.port import WorkerTask
+from chalicelib.workers.port import Compute, WorkerTask
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Need, Slots, Submit
 from conducto.errors import DefinitionError
@@ -54,6 +57,9 @@ from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.rules import is_untrusted, secrets_user
 from conducto_core.workers.rules.start_failures import StartFailure, failure_of
+
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
 
 logger = logging.getLogger(__name__)
 
@@ -161,14 +167,27 @@ class DeferredExecutor:
 
     def __init__(
         self,
-        cloud: Dependencies,
+        records: Records,
+        storage: Storage,
+        compute: Compute,
+        installation: Installation,
+        timing: Timing,
+        *,
+        collector: "Callable[[], OtlpSender] | None",
+        invoke_background: Callable[[BackgroundEvent], None] | None,
         builds: ImageBuilds,
         submit: Submit,
         reading: Reading,
         slots: Slots,
         look_again: Callable[[str, str], object],
     ) -> None:
-        self._cloud = cloud
+        self._records = records
+        self._storage = storage
+        self._compute = compute
+        self._installation = installation
+        self._timing = timing
+        self._collector = collector
+        self._invoke_background = invoke_background
         self._look_again = look_again
         self._submit = submit
         self._reading = reading
@@ -177,7 +196,7 @@ class DeferredExecutor:
 
     def with_first(self, live: CloudPipeline, effects: DeferredEffects) -> DeferredEffects:
         """Return the effects of the newest entry, with the first workers to launch."""
-        if self._cloud.invoke_background is None:
+        if self._invoke_background is None:
             return effects
         workers = [live.registry.workers[name] for name in effects.workers[:WAVE]]
         first = tuple(self._task(live, worker) for worker in workers)
@@ -185,10 +204,10 @@ class DeferredExecutor:
 
     def defer(self, effects: DeferredEffects) -> None:
         """Execute effects in the background, or at once without a function for it."""
-        if self._cloud.invoke_background is None:
+        if self._invoke_background is None:
             self.execute(effects)
         else:
-            self._cloud.invoke_background(BackgroundEvent(effects=effects))
+            self._invoke_background(BackgroundEvent(effects=effects))
 
     def execute(self, effects: DeferredEffects, left: Left | None = None) -> None:
         """Execute those of the effects that the journal still requires.
@@ -213,10 +232,14 @@ class DeferredExecutor:
     def _send_run(self, effects: DeferredEffects, left: Left | None) -> None:
         try:
             copied = send_run(
-                self._cloud,
-                self._reading,
-                effects.org,
-                effects.pipeline_id,
+                self._records,
+                self._storage,
+                self._installation,
+                self._timing,
+                self._collector,
+                reading=self._reading,
+                org=effects.org,
+                pipeline_id=effects.pipeline_id,
                 done=effects.copied,
                 is_over=lambda: left is not None and left() <= RESERVE,
             )
@@ -244,7 +267,7 @@ class DeferredExecutor:
                 *(lambda image=image: self._build(work, image) for image in work.builds),
                 lambda: self._release_limits(work),
             ],
-            self._cloud.threads,
+            self._installation.threads,
             work.about,
         )
         workers = tuple(task.worker_id for task in unlaunched)
@@ -308,10 +331,10 @@ class DeferredExecutor:
 
     def _mark(self, work: _Work) -> None:
         """Mark that the effects of the pipeline are being executed."""
-        now = self._cloud.clock()
+        now = self._timing.clock()
         if (work.tasks or work.begins) and now - work.marked >= MARK_EVERY:
             work.marked = now
-            self._cloud.store.note_worker(work.effects.pipeline_id, EXECUTOR, now)
+            self._records.store.note_worker(work.effects.pipeline_id, EXECUTOR, now)
 
     # ---- workers --------------------------------------------------------------------------------
 
@@ -320,19 +343,19 @@ class DeferredExecutor:
         refused: dict[str, Exception] = {}
         rest = work.tasks
         while rest and not work.is_over():
-            self._wait(work, self._cloud.launch_delay(min(WAVE, len(rest))))
+            self._wait(work, self._compute.launch_delay(min(WAVE, len(rest))))
             if work.is_over():
                 break
             rest = self._wanted(work, rest)
             wave, rest = rest[:WAVE], rest[WAVE:]
             calls = [lambda task=task: self._start_worker(work, task, refused) for task in wave]
-            run_all(calls, self._cloud.threads, work.about)
+            run_all(calls, self._installation.threads, work.about)
         return rest
 
     def _wait(self, work: _Work, seconds: float) -> None:
         """Sleep, at most until the time is short; the executor stays marked as working."""
         while True:
-            self._cloud.sleep(min(seconds, MARK_EVERY))
+            self._timing.sleep(min(seconds, MARK_EVERY))
             self._mark(work)
             seconds -= MARK_EVERY
             if seconds <= 0 or work.is_over():
@@ -341,7 +364,7 @@ class DeferredExecutor:
     def _wanted(self, work: _Work, tasks: Sequence[WorkerTask]) -> list[WorkerTask]:
         """Return the tasks of workers that the journal still requires and nobody has launched."""
         org, pipeline_id = work.effects.org, work.effects.pipeline_id
-        launched = self._cloud.store.workers_seen(pipeline_id)
+        launched = self._records.store.workers_seen(pipeline_id)
         if self._is_latest(work.effects):
             return [task for task in tasks if task.worker_id not in launched]
         with self._reading(org, pipeline_id) as live:
@@ -356,7 +379,7 @@ class DeferredExecutor:
 
     def _is_latest(self, effects: DeferredEffects) -> bool:
         """Return whether the entry of the first workers is the newest one of the journal."""
-        store = self._cloud.store
+        store = self._records.store
         return effects.entry > 0 and store.ends_with(effects.pipeline_id, effects.entry)
 
     def _start_worker(self, work: _Work, task: WorkerTask, known: dict[str, Exception]) -> None:
@@ -364,9 +387,9 @@ class DeferredExecutor:
         refused = known.get(task.pool)
         if refused is None:
             most = () if work.left is None else LAUNCH_PAUSES
-            pauses = (pause * (1 + self._cloud.jitter()) / 2 for pause in most)
+            pauses = (pause * (1 + self._timing.jitter()) / 2 for pause in most)
             try:
-                retry_throttled(lambda: self._order_task(task), pauses, self._cloud.sleep)
+                retry_throttled(lambda: self._order_task(task), pauses, self._timing.sleep)
             except Exception as error:
                 # After any error the pool waits before it retries, and its nodes show the reason.
                 known[task.pool] = refused = error
@@ -377,21 +400,20 @@ class DeferredExecutor:
             self._not_started(task, refused)
 
     def _order_task(self, task: WorkerTask) -> None:
-        cloud = self._cloud
         token, digest = new_token()
         who = (task.pipeline_id, task.pool, task.worker_id)
         identity = Identity(task.org, task.user, frozenset({START_WORKER}), who)
-        cloud.tokens.put(digest, identity, expires=cloud.clock() + TOKEN_SECONDS)
-        cloud.fleet.start(replace(task, token=token))
-        cloud.store.note_worker(task.pipeline_id, task.worker_id, cloud.clock())
+        self._records.tokens.put(digest, identity, expires=self._timing.clock() + TOKEN_SECONDS)
+        self._compute.fleet.start(replace(task, token=token))
+        self._records.store.note_worker(task.pipeline_id, task.worker_id, self._timing.clock())
 
     def _not_started(self, task: WorkerTask, error: Exception) -> None:
-        workers = self._cloud.orgs.in_use(task.org).workers
+        workers = self._records.orgs.in_use(task.org).workers
         throttled = isinstance(error, ThrottledError)
 
         def decide(live: CloudPipeline) -> Input:
             return CapacityUnavailable(
-                time=self._cloud.clock(),
+                time=self._timing.clock(),
                 worker=task.worker_id,
                 message=str(error),
                 failure=StartFailure.THROTTLED if throttled else failure_of(str(error)),
@@ -408,11 +430,11 @@ class DeferredExecutor:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
         while keys:
             try:
-                NamedLimits(self._cloud).release(effects.org, keys)
+                NamedLimits(self._records, self._timing).release(effects.org, keys)
             except (ConflictError, ThrottledError):
                 if work.left is None or work.is_over():
                     raise
-                self._cloud.sleep(PAUSE)
+                self._timing.sleep(PAUSE)
             else:
                 return
 
@@ -436,14 +458,14 @@ class DeferredExecutor:
         if created < len(compiled.machines):
             left = {"run": work.run, "machine": arn, "created": created}
             return done.model_copy(update=left)
-        execution = self._cloud.machines.start(arn, work.run, execution_input(work.run))
-        now = self._cloud.clock()
+        execution = self._compute.machines.start(arn, work.run, execution_input(work.run))
+        now = self._timing.clock()
         started = ExecutionStarted(time=now, run=work.run, arn=execution)
         self._submit(effects.org, effects.pipeline_id, lambda _: started)
         return done
 
     def _pause(self, effects: DeferredEffects, problem: str) -> None:
-        pause = ActionRequested(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
+        pause = ActionRequested(time=self._timing.clock(), action=Action.PAUSE, problem=problem)
         self._submit(effects.org, effects.pipeline_id, lambda _: pause)
 
     @paused_collection()
@@ -452,12 +474,12 @@ class DeferredExecutor:
 
         Machines belong to a run, so that they can be deleted after it.
         """
-        site = self._cloud.site
+        site = self._installation.site
         return compile_residual(
             graph.rest,
             site,
             resource=lambda spec: site.activity_of(graph.pools[spec.path]),
-            maximum=self._cloud.max_machine_size,
+            maximum=self._installation.max_machine_size,
             run=run,
         )
 
@@ -467,10 +489,10 @@ class DeferredExecutor:
         AWS allows one machine per second after a burst of a hundred. They are created in waves: the
         number of an interrupted wave's machines that exist is not known.
         """
-        machines, effects = self._cloud.machines, work.effects
-        names = map(self._cloud.site.activity_name, dict.fromkeys(graph.pools.values()))
+        machines, effects = self._compute.machines, work.effects
+        names = map(self._installation.site.activity_name, dict.fromkeys(graph.pools.values()))
         self._patiently(work, [partial(machines.ensure_activity, name) for name in names])
-        size = self._cloud.threads
+        size = self._installation.threads
         for first in range(known, len(compiled.machines), size):
             if work.is_over():
                 return first
@@ -483,15 +505,15 @@ class DeferredExecutor:
         """Execute calls, again while AWS throttles them and there is time; raises as they do."""
         while calls:
             self._mark(work)
-            errors = _map(_throttled, calls, self._cloud.threads)
+            errors = _map(_throttled, calls, self._installation.threads)
             calls = [call for call, error in zip(calls, errors, strict=True) if error is not None]
             if calls:
                 if work.left is None or work.is_over():
                     raise next(error for error in errors if error is not None)
-                self._cloud.sleep(PAUSE)
+                self._timing.sleep(PAUSE)
 
     def _reply(self, work: _Work, reply: LazyReply, graph: _Graph) -> None:
-        machines = self._cloud.machines
+        machines = self._compute.machines
         try:
             compiled = self._compile(graph, work.run)
             self._create(work, graph, compiled)
@@ -505,7 +527,7 @@ class DeferredExecutor:
     def _build(self, work: _Work, image: BuiltImage) -> None:
         effects = work.effects
         moved = self._builds.begin(effects.org, effects.pipeline_id, image)
-        now = self._cloud.clock()
+        now = self._timing.clock()
         self._submit(effects.org, effects.pipeline_id, lambda live: image_update(live, moved, now))
 
 

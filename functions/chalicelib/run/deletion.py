@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from chalicelib.billing.metering import StorageMetering
 from chalicelib.debug.sessions import DebugSessions
-from chalicelib.dependencies import write_with_retry
 from chalicelib.errors import ThrottledError, retry_throttled
 from chalicelib.partitions.store import PartitionBlobs
 from chalicelib.run.model import ActionRequested, Input
@@ -74,23 +73,23 @@ class OrphanCleanup:
 
     def run(self) -> int:
         """Delete orphaned resources and return their number."""
-        end = self._cloud.clock() + LONGEST
+        end = self._cloud.timing.clock() + LONGEST
         number = 0
 
         @cache
         def needs(pipeline_id: str) -> KeepSet:
             # Reading a large pipeline takes time, too.
-            return self._needs(pipeline_id) if self._cloud.clock() < end else EVERYTHING
+            return self._needs(pipeline_id) if self._cloud.timing.clock() < end else EVERYTHING
 
         for delete in self._needless(needs):
-            if self._cloud.clock() >= end:
+            if self._cloud.timing.clock() >= end:
                 logger.info("the cleanup continues in the next run")
                 break
             number += self._patiently(delete)
         return number
 
     def _needless(self, needs: Callable[[str], KeepSet]) -> Iterator[Callable[[], bool]]:
-        machines, fleet = self._cloud.machines, self._cloud.fleet
+        machines, fleet = self._cloud.compute.machines, self._cloud.compute.fleet
         for run, arn in machines.runs():
             pipeline_id, _, number = run.rpartition("-")
             if number.isdecimal() and int(number) < needs(pipeline_id).run:
@@ -100,14 +99,14 @@ class OrphanCleanup:
                 yield partial(fleet.forget_definition, name)
 
     def _forget_machine(self, arn: str) -> bool:
-        self._cloud.machines.forget(arn)
+        self._cloud.compute.machines.forget(arn)
         return True
 
     def _patiently(self, delete: Callable[[], bool]) -> bool:
         try:
             return delete()
         except ThrottledError:
-            self._cloud.sleep(PAUSE)  # the next cleanup finds it again
+            self._cloud.timing.sleep(PAUSE)  # the next cleanup finds it again
             return False
         except Exception:
             # One failure must not affect the others.
@@ -115,7 +114,7 @@ class OrphanCleanup:
             return False
 
     def _needs(self, pipeline_id: str) -> KeepSet:
-        org = self._cloud.store.org_of(pipeline_id)
+        org = self._cloud.records.store.org_of(pipeline_id)
         if org is None:
             return NOTHING
         try:
@@ -161,8 +160,8 @@ class PipelineDeletion:
             RefusedError: It runs, or will start by itself.
             DeletionRunningError: Repeat the request.
         """
-        end = self._cloud.clock() + REQUEST_SECONDS
-        record = self._cloud.store.record(org, pipeline_id)
+        end = self._cloud.timing.clock() + REQUEST_SECONDS
+        record = self._cloud.records.store.record(org, pipeline_id)
         if record is not None and record.lifecycle is not Lifecycle.ARCHIVED:
             self._engine.submit(org, pipeline_id, partial(self._archive, user=user))
         DebugSessions(self._engine).end_all(pipeline_id, "its pipeline was deleted")
@@ -174,7 +173,7 @@ class PipelineDeletion:
         """Delete an archived pipeline; raises `DeletionRunningError` after the time ``end``."""
 
         def check() -> None:
-            if self._cloud.clock() > end:
+            if self._cloud.timing.clock() > end:
                 raise DeletionRunningError(pipeline_id, "it has much output or history")
 
         self._charge_storage(org, pipeline_id)
@@ -182,16 +181,18 @@ class PipelineDeletion:
         self._release(org, pipeline_id, check)
         self._forget_files(pipeline_id, end)
         check()
-        self._cloud.logs.forget(pipeline_id, check)
-        write_with_retry(self._cloud, lambda: self._cloud.store.forget(pipeline_id, check))
+        self._cloud.storage.logs.forget(pipeline_id, check)
+        self._cloud.timing.retry(lambda: self._cloud.records.store.forget(pipeline_id, check))
         self._engine.drop(pipeline_id)
         logger.info("pipeline deleted", extra={"org": org, "pipeline": pipeline_id})
 
     def _charge_storage(self, org: str, pipeline_id: str) -> None:
         try:
-            record = self._cloud.store.record(org, pipeline_id)
+            record = self._cloud.records.store.record(org, pipeline_id)
             if record is not None:
-                StorageMetering(self._cloud).close(org, record)
+                StorageMetering(
+                    self._cloud.records, self._cloud.storage, self._cloud.timing.clock
+                ).close(org, record)
         except Exception:
             # A missing amount must not prevent the deletion.
             logger.exception("storage was not charged", extra={"pipeline": pipeline_id})
@@ -199,7 +200,7 @@ class PipelineDeletion:
     def _keep_partitions(self, org: str, pipeline_id: str) -> None:
         try:
             with self._engine.reading(org, pipeline_id) as live:
-                remember(PartitionBlobs(self._cloud.blobs, org), live)
+                remember(PartitionBlobs(self._cloud.storage.blobs, org), live)
         except LookupError:
             return  # an interrupted deletion had already done this
         except Exception:
@@ -208,14 +209,14 @@ class PipelineDeletion:
 
     def _forget_files(self, pipeline_id: str, end: float) -> None:
         try:
-            left = end - self._cloud.clock()
-            self._cloud.data.forget(pipeline_directory(pipeline_id), left)
+            left = end - self._cloud.timing.clock()
+            self._cloud.storage.data.forget(pipeline_directory(pipeline_id), left)
         except TimeoutError as error:
             raise DeletionRunningError(pipeline_id, "it has many files") from error
 
     def _archive(self, live: CloudPipeline, *, user: str) -> Input:
         check_deletable(live)
-        return ActionRequested(time=self._cloud.clock(), action=Action.ARCHIVE, by=user)
+        return ActionRequested(time=self._cloud.timing.clock(), action=Action.ARCHIVE, by=user)
 
     def _has_workers(self, org: str, pipeline_id: str) -> bool:
         try:
@@ -227,16 +228,16 @@ class PipelineDeletion:
     def _release(self, org: str, pipeline_id: str, check: Callable[[], None]) -> None:
         """Release its AWS resources; `services.orphan_cleanup` finds its state machines."""
         cloud = self._cloud
-        cloud.fleet.release(pipeline_id)
+        cloud.compute.fleet.release(pipeline_id)
         try:
             with self._engine.reading(org, pipeline_id) as live:
-                activities = [cloud.site.activity_of(pool) for pool in live.pools]
+                activities = [cloud.installation.site.activity_of(pool) for pool in live.pools]
         except LookupError:
             return  # an interrupted deletion had already done this
         # At AWS's rate; otherwise pipelines with many would never be deleted.
         for arn in activities:
-            forget = partial(cloud.machines.forget_activity, arn)
-            retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.sleep)
+            forget = partial(cloud.compute.machines.forget_activity, arn)
+            retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.timing.sleep)
             check()
 
 
@@ -262,23 +263,23 @@ class Retention:
     def run(self) -> int:
         """Check every inactive pipeline; return how many were archived or deleted."""
         number = 0
-        for org, pipeline_id in self._cloud.store.resting_pipelines():
+        for org, pipeline_id in self._cloud.records.store.resting_pipelines():
             try:
                 number += self._look_at(org, pipeline_id)
             except Exception:
                 # One failure must not affect other pipelines.
                 logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
         try:
-            self._cloud.data.trim(UNUSED_DAYS + 1)
+            self._cloud.storage.data.trim(UNUSED_DAYS + 1)
         except Exception:
             logger.exception("files of the cache that are not used were kept")
         return number
 
     def _look_at(self, org: str, pipeline_id: str) -> bool:
-        record = self._cloud.store.record(org, pipeline_id)
+        record = self._cloud.records.store.record(org, pipeline_id)
         if record is None or not self._is_old(record):
             return False
-        if self._cloud.shells.of_pipeline(pipeline_id):
+        if self._cloud.records.shells.of_pipeline(pipeline_id):
             return False  # a debug shell is open
         if record.lifecycle is Lifecycle.ARCHIVED:
             self._deletion.delete(org, pipeline_id)
@@ -289,8 +290,8 @@ class Retention:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED
         if kept or not self._is_old(live.record):
             return None
-        return ActionRequested(time=self._cloud.clock(), action=Action.ARCHIVE)
+        return ActionRequested(time=self._cloud.timing.clock(), action=Action.ARCHIVE)
 
     def _is_old(self, record: PipelineRecord) -> bool:
-        idle = self._cloud.clock() - max(record.touched, record.created)
+        idle = self._cloud.timing.clock() - max(record.touched, record.created)
         return record.retention > 0 and idle >= record.retention * _DAY

@@ -27,21 +27,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.api.followers import Followers
+from chalicelib.api.store import TableConnections
 from chalicelib.billing.metering import Charging, WorkerTime
+from chalicelib.billing.store import BillingPorts
 from chalicelib.cache.decisions import store_entry
 from chalicelib.cache.store import Flight
-from chalicelib.dependencies import Dependencies, write_with_retry
-from chalicelib.errors import ConflictError, TaskGoneError, ThrottledError
+from chalicelib.errors import ConflictError, TaskGoneError, ThrottledError, Timing
 from chalicelib.images.poller import Reading
+from chalicelib.installation import Installation
 from chalicelib.limits.named_limits import NamedLimits
+from chalicelib.logs.port import Storage
+from chalicelib.records import Records
 from chalicelib.run.deferred_effects import DeferredExecutor, run_all
 from chalicelib.run.model import WorkerLaunch
 from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
 from chalicelib.run.rules.deferred import BackgroundEvent, DeferredEffects, LazyReply
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.telemetry.exporter import ends_run, has_receiver
+from chalicelib.workers.port import Compute
 from chalicelib.workers.slots import Need
 from conducto_core.asl.rules.machine import (
     CompleteTask,
@@ -59,6 +65,9 @@ from conducto_core.run.model.records import (
     PipelineRecord,
 )
 from conducto_core.run.model.requests import EventBatch
+
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
 
 # ----------------------------------------------------------------------------------------
 # The bound on invocations of the function ``background`` that start each other.
@@ -106,52 +115,57 @@ MAX_FRAME = 30_000
 _BRIEF_ERROR = 200
 
 
-def publish(cloud: Dependencies, live: CloudPipeline) -> None:
+def publish(records: Records, connections: TableConnections, live: CloudPipeline) -> None:
     """Send every follower the changes that it does not have yet.
 
     An unreachable follower keeps its cursor and does not delay the others. A follower whose token
     was revoked or has expired receives no more changes.
     """
-    followers = Followers(cloud.connections, cloud.tokens)
-    for connection, cursor in cloud.connections.followers(live.id):
+    followers = Followers(connections, records.tokens)
+    for connection, cursor in connections.followers(live.id):
         try:
             identity = followers.identity_of(connection)
             if identity is None or identity.org != live.org:
                 followers.close(connection)
             else:
-                _send(cloud, live, connection, cursor)
+                _send(records, connections, live, connection, cursor)
         except Exception:
             # The next change includes these; other followers must not wait.
             logger.exception("changes were not sent to a follower", extra={"pipeline": live.id})
 
 
 def batch_after(
-    cloud: Dependencies, live: CloudPipeline, cursor: int, seen: int = 0
+    records: Records, live: CloudPipeline, cursor: int, seen: int = 0
 ) -> EventBatch | None:
     """Return up to `MAX_CHANGES` changes after ``cursor``, or None if there are none.
 
     Args:
-        cloud: The ports.
         live: The pipeline, at least as new as the changes.
         cursor: Number of the last known change.
         seen: Number of the last entry whose image changes are known.
     """
-    changes = cloud.store.changes(live.id, cursor, MAX_CHANGES)
+    changes = records.store.changes(live.id, cursor, MAX_CHANGES)
     moved = any(image.version > seen for image in live.images.values())
     if not changes and not moved:
         return None
     return views.batch(live, list(changes), seen, live.periods)
 
 
-def _send(cloud: Dependencies, live: CloudPipeline, connection: str, cursor: int) -> None:
-    while (batch := batch_after(cloud, live, cursor, live.number - 1)) is not None:
+def _send(
+    records: Records,
+    connections: TableConnections,
+    live: CloudPipeline,
+    connection: str,
+    cursor: int,
+) -> None:
+    while (batch := batch_after(records, live, cursor, live.number - 1)) is not None:
         for frame, last in frames(live, batch):
-            if not cloud.connections.send(connection, frame):
-                cloud.connections.delete(connection)
+            if not connections.send(connection, frame):
+                connections.delete(connection)
                 return
             if last is not None:
                 cursor = last
-                cloud.connections.put(connection, live.org, live.id, cursor)
+                connections.put(connection, live.org, live.id, cursor)
         if len(batch.changes) < MAX_CHANGES:
             return
 
@@ -303,11 +317,30 @@ def _divided(
 class EffectExecutor:
     """Executes the effects of entries."""
 
-    def __init__(self, cloud: Dependencies, reading: Reading, deferred: DeferredExecutor) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        storage: Storage,
+        compute: Compute,
+        installation: Installation,
+        timing: Timing,
+        *,
+        connections: TableConnections,
+        billing: BillingPorts | None,
+        collector: "Callable[[], OtlpSender] | None",
+        reading: Reading,
+        deferred: DeferredExecutor,
+    ) -> None:
+        self._records = records
+        self._storage = storage
+        self._compute = compute
+        self._installation = installation
+        self._timing = timing
+        self._connections = connections
+        self._collector = collector
         self._reading = reading
         self._deferred = deferred
-        self._charging = Charging(cloud)
+        self._charging = Charging(records, timing, billing)
 
     def execute(self, effects: PendingEffects) -> None:
         """Execute the short effects, and defer the others.
@@ -325,7 +358,7 @@ class EffectExecutor:
             *(lambda charge=charge: self._charge(effects, charge) for charge in effects.charges),
             *(lambda ended=ended: self._store(effects, *ended) for ended in effects.cached),
         ]
-        run_all(calls, self._cloud.threads, about)
+        run_all(calls, self._installation.threads, about)
         calls = [lambda: self._defer(effects.deferred)]
         calls += [partial(self._land, effects, *flight) for flight in effects.flights]
         if effects.unlimited:
@@ -339,26 +372,26 @@ class EffectExecutor:
     def _defer(self, effects: DeferredEffects | None) -> None:
         if effects is None:
             return
-        if not has_receiver(self._cloud):
+        if not has_receiver(self._storage.log_bucket, self._collector):
             effects = effects.model_copy(update={"ended": False})
         if effects.are_any():
             self._deferred.defer(effects)
 
     def _store(self, effects: PendingEffects, attempt: AttemptRecord, ran: CacheInputs) -> None:
         if effects.record is not None:
-            store_entry(self._cloud, effects.org, effects.record, attempt, ran)
+            store_entry(self._records, self._storage, effects.org, effects.record, attempt, ran=ran)
 
     def _land(self, effects: PendingEffects, key: str, path: str, attempt: int) -> None:
         """End a flight, whose outcome is stored by now, and let the pipelines look that wait."""
         flight = Flight(effects.pipeline_id, path, attempt, 0.0)
-        for pipeline_id in self._cloud.cache.release(effects.org, key, flight.holder):
+        for pipeline_id in self._records.cache.release(effects.org, key, flight.holder):
             looks = DeferredEffects(org=effects.org, pipeline_id=pipeline_id, looks=True)
             self._deferred.defer(looks)
 
     def _release_limits(self, effects: PendingEffects) -> None:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
         try:
-            NamedLimits(self._cloud).release(effects.org, keys)
+            NamedLimits(self._records, self._timing).release(effects.org, keys)
         except (ConflictError, ThrottledError):
             # Too many commands request the limits now: the background has more time.
             self._defer(
@@ -370,9 +403,8 @@ class EffectExecutor:
             )
 
     def _releases(self, effects: PendingEffects) -> list[Callable[[], object]]:
-        cloud = self._cloud
         return [
-            lambda: cloud.fleet.release(effects.pipeline_id),
+            lambda: self._compute.fleet.release(effects.pipeline_id),
             *(lambda run=run: self._halt(effects, run) for run in effects.executions),
             lambda: self._forget_activities(effects),
         ]
@@ -383,7 +415,7 @@ class EffectExecutor:
         Retention deletes the rest, because a client waits for this request.
         """
         for pool in effects.known_pools:
-            self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
+            self._compute.machines.forget_activity(self._installation.site.activity_of(pool))
 
     def _execute(self, effects: PendingEffects, command: StopExecution | CompleteTask) -> None:
         match command:
@@ -395,12 +427,12 @@ class EffectExecutor:
     def _halt(self, effects: PendingEffects, run: str) -> None:
         arn = effects.executions.get(run)
         if arn is not None:
-            machines = self._cloud.machines
+            machines = self._compute.machines
             machines.stop(arn, "superseded by a new run")
             machines.forget(machines.machine_of(arn))
 
     def _reply(self, reply: CompleteTask) -> None:
-        machines = self._cloud.machines
+        machines = self._compute.machines
         try:
             if reply.error is None:
                 machines.succeed(reply.token, {})
@@ -410,15 +442,15 @@ class EffectExecutor:
             return  # its execution was stopped; the journal has the result
 
     def _stop_worker(self, effects: PendingEffects, worker: str, task: str | None) -> None:
-        fleet = self._cloud.fleet
+        fleet = self._compute.fleet
         arn = task if task is not None else fleet.running(effects.pipeline_id).get(worker)
         if arn is not None:
             fleet.stop(arn, "no longer needed")
 
     def _publish(self, effects: PendingEffects) -> None:
-        if self._cloud.connections.followers(effects.pipeline_id):
+        if self._connections.followers(effects.pipeline_id):
             with self._reading(effects.org, effects.pipeline_id) as live:
-                publish(self._cloud, live)
+                publish(self._records, self._connections, live)
 
     def _charge(self, effects: PendingEffects, seen: WorkerCharge) -> None:
         span = (seen.began, seen.until)
@@ -429,9 +461,8 @@ class EffectExecutor:
 
     def _meter(self, effects: PendingEffects, usage: WorkerUsage) -> None:
         key = f"{effects.pipeline_id}{usage.key}"
-        write_with_retry(
-            self._cloud,
-            lambda: self._cloud.orgs.add_usage(
+        self._timing.retry(
+            lambda: self._records.orgs.add_usage(
                 effects.org, usage.month, key, usage.seconds, usage.cpu, whose=usage.whose
             ),
         )

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
 
-from chalicelib.dependencies import Dependencies
-from chalicelib.errors import ConflictError, ThrottledError
+from chalicelib.errors import ConflictError, ThrottledError, Timing
+from chalicelib.records import Records
 from chalicelib.run.effects import PendingEffects, effects_of
 from chalicelib.run.model import Submitted, may_wait
 from chalicelib.run.pipeline_cache import PipelineCache
@@ -49,9 +49,9 @@ class Pace:
         idle: Seconds for which nothing has happened, at least.
     """
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._began = cloud.clock()
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._began = timing.clock()
         self._pause = FIRST_PAUSE
         self._slept = 0.0
         self._seen: object = None
@@ -60,14 +60,14 @@ class Pace:
     def is_over(self) -> bool:
         """Return whether the request must give up."""
         # A clock may be set back; the pauses are a lower limit.
-        return max(self._slept, self._cloud.clock() - self._began) >= LONGEST_WAIT
+        return max(self._slept, self._timing.clock() - self._began) >= LONGEST_WAIT
 
     def pause(self, *, throttled: bool = False) -> None:
         """Sleep, longer each time, and at other times than other requests."""
         longest = THROTTLED_PAUSE if throttled else LONGEST_PAUSE
-        gap = min(self._pause, longest) * (0.5 + self._cloud.jitter())
+        gap = min(self._pause, longest) * (0.5 + self._timing.jitter())
         self._pause = min(self._pause * GROWTH, longest)
-        self._cloud.sleep(gap)
+        self._timing.sleep(gap)
         self._slept += gap
         self.idle += gap
 
@@ -159,7 +159,6 @@ class GroupCommit:
     """Commits inputs.
 
     Args:
-        cloud: The ports.
         cache: The pipelines of this process.
         write: Writes an entry.
         execute: Executes the effects of an input or an entry.
@@ -167,12 +166,14 @@ class GroupCommit:
 
     def __init__(
         self,
-        cloud: Dependencies,
+        records: Records,
+        timing: Timing,
         cache: PipelineCache,
         write: Write,
         execute: Callable[[PendingEffects], None],
     ) -> None:
-        self._cloud = cloud
+        self._records = records
+        self._timing = timing
         self._cache = cache
         self._write = write
         self._execute = execute
@@ -184,7 +185,7 @@ class GroupCommit:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Too many concurrent changes.
         """
-        request = _Request(org, pipeline_id, decide, Pace(self._cloud))
+        request = _Request(org, pipeline_id, decide, Pace(self._timing))
         self._rename(request)
         try:
             while request.done is None:
@@ -199,7 +200,7 @@ class GroupCommit:
     def _rename(self, request: _Request) -> None:
         """Give the input of a request a new id; inputs wait in the order of their ids."""
         self._cache.give_up(request.id)
-        request.id = f"{int(self._cloud.clock() * 1000):014d}-{token_hex(6)}"
+        request.id = f"{int(self._timing.clock() * 1000):014d}-{token_hex(6)}"
         self._cache.expect(request.id)
 
     def _try(self, request: _Request) -> None:
@@ -231,7 +232,7 @@ class GroupCommit:
         if not request.sent or request.done is not None:
             return
         request.sent = request.waits = False
-        store, pipeline_id = self._cloud.store, request.pipeline_id
+        store, pipeline_id = self._records.store, request.pipeline_id
         with suppress(ThrottledError, NotFoundError), self._cache.lock_of(pipeline_id):
             store.drop_waiting(pipeline_id, [request.id])
             _, turn = self._cache.current(request.org, pipeline_id)
@@ -262,7 +263,7 @@ class GroupCommit:
         if own is not None and not urgent:
             waiting = Waiting(own.id, own.written())
             request.sent = True  # even if the response is lost
-            self._cloud.store.put_waiting(request.pipeline_id, waiting)
+            self._records.store.put_waiting(request.pipeline_id, waiting)
             request.waits = True
 
     def _own(self, request: _Request, live: CloudPipeline) -> Submitted | None:
@@ -329,7 +330,7 @@ class GroupCommit:
 
     def _collect_batch(self, request: _Request, turn: Turn, state: TurnState) -> Turn | None:
         try:
-            return self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+            return self._records.store.pass_turn(request.pipeline_id, turn, state)
         except ConflictError:
             return None
 
@@ -350,12 +351,12 @@ class GroupCommit:
         finally:
             state = TurnState.OPEN if request.served else TurnState.QUIET
             with suppress(ConflictError, ThrottledError):
-                self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+                self._records.store.pass_turn(request.pipeline_id, turn, state)
             with suppress(ThrottledError):
-                self._cloud.store.drop_waiting(request.pipeline_id, request.served)
+                self._records.store.drop_waiting(request.pipeline_id, request.served)
 
     def _waiting(self, pipeline_id: str) -> list[Submitted]:
-        found = self._cloud.store.waiting(pipeline_id, _LISTED)
+        found = self._records.store.waiting(pipeline_id, _LISTED)
         return [Submitted.model_validate(each.submitted) for each in found]
 
     def _write_next(self, request: _Request, turn: Turn, waiting: Sequence[Submitted]) -> bool:
@@ -371,7 +372,7 @@ class GroupCommit:
         new = fresh(live, waiting)[:BATCH]
         numbers = {each.id: live.taken.get(each.id, live.number) for each in waiting}
         left = [name for name, number in numbers.items() if number < live.number - _LAST]
-        self._cloud.store.drop_waiting(request.pipeline_id, left)
+        self._records.store.drop_waiting(request.pipeline_id, left)
         if request.alone:
             new = new[:1] if own is None else []
         if own is None and not new:

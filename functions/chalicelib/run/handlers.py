@@ -56,8 +56,8 @@ class CloudPipelines(
     @serves(cloud_operations.WHO_AM_I)
     async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
-        plan = self._cloud.orgs.plan(self._me.org)
-        rates = customer_rates(self._cloud, self._me.org)
+        plan = self._cloud.records.orgs.plan(self._me.org)
+        rates = customer_rates(self._cloud.records, self._cloud.billing, self._me.org)
         return WhoAmI(
             org=self._me.org,
             user=self._me.user,
@@ -66,9 +66,9 @@ class CloudPipelines(
             version=__version__,
             max_workers=plan.max_workers,
             max_cpu=plan.max_cpu,
-            warm=self._cloud.warm if self._cloud.warm.workers else None,
+            warm=self._cloud.installation.warm if self._cloud.installation.warm.workers else None,
             budget=plan.pipeline_budget if self._me.budget is None else self._me.budget,
-            machines=tuple(each.text for each in self._cloud.machine_classes.values()),
+            machines=tuple(each.text for each in self._cloud.installation.machine_classes.values()),
             billing=self._cloud.billing is not None,
             vcpu_hour=None if rates is None else rates.vcpu,
             gb_hour=None if rates is None else rates.gb,
@@ -78,7 +78,9 @@ class CloudPipelines(
     async def make_login(self) -> Login:
         """Return a one-time address of the web app."""
         cloud = self._cloud
-        return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock).make_login(self._me)
+        return BrowserLogin(
+            cloud.records.tokens, cloud.installation.web_app, cloud.timing.clock
+        ).make_login(self._me)
 
     @serves(run_operations.AGENT_STATUS)
     async def get_agent(self) -> AgentStatus:
@@ -86,12 +88,12 @@ class CloudPipelines(
         records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
         return AgentStatus(
             pid=0,
-            url=self._cloud.url(),
+            url=self._cloud.installation.url(),
             version=__version__,
             started=0.0,
             pipelines=records,
-            socket=self._cloud.socket() or None,
-            app=self._cloud.web_app() or None,
+            socket=self._cloud.installation.socket() or None,
+            app=self._cloud.installation.web_app() or None,
         )
 
     @serves(secrets_operations.SECRETS)
@@ -106,7 +108,7 @@ class CloudPipelines(
         return await asyncio.to_thread(self._put_secrets, request)
 
     def _put_secrets(self, request: PutSecrets) -> SecretList:
-        allowed = partial(self._cloud.references.check, self._me.org)
+        allowed = partial(self._cloud.secrets.references.check, self._me.org)
         return secret_queries.put(self._secrets(), request, allowed)
 
     @serves(secrets_operations.DELETE_SECRETS)
@@ -117,7 +119,7 @@ class CloudPipelines(
 
     def cache_entries(self) -> VisibleEntries:
         """Return the entries of the organisation, without the private ones of other users."""
-        return VisibleEntries(self._cloud.cache, self._me.org, self._me.user)
+        return VisibleEntries(self._cloud.records.cache, self._me.org, self._me.user)
 
     async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
         """Return the files of cached commands, in the order of the tree."""
@@ -125,16 +127,16 @@ class CloudPipelines(
 
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""
-        return OrgRules(self._cloud, self._me.org, self._me.user)
+        return OrgRules(self._cloud.records, self._me.org, self._me.user)
 
     async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
         """Send a message with the caller's and the organisation's secrets."""
         return await asyncio.to_thread(self._deliver, message)
 
     def _deliver(self, message: NotificationRecord) -> DeliveryError | None:
-        given = inject(self._cloud.vault, self._me.org, self._me.user)
+        given = inject(self._cloud.secrets.vault, self._me.org, self._me.user)
         owner = self._me.user if "@" in self._me.user else None
-        settings = replace(self._cloud.git.settings, owner=owner)
+        settings = replace(self._cloud.git.provider.settings, owner=owner)
         try:
             deliver("test", message, settings, given.env)
         except DeliveryError as error:
@@ -146,4 +148,4 @@ class CloudPipelines(
             problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
 
     def _secrets(self) -> VaultSecrets:
-        return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)
+        return VaultSecrets(self._cloud.secrets.vault, self._me.org, self._me.user)

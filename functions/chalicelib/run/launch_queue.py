@@ -8,7 +8,7 @@ function that was killed delays nobody for long.
 from collections.abc import Callable
 from typing import TypeVar
 
-from chalicelib.dependencies import Dependencies
+from chalicelib.records import Records
 from conducto_core.errors import PlanFullError
 from conducto_core.triggers.model import QueuedLaunch
 
@@ -23,25 +23,27 @@ def turn_of(since: float, key: str) -> str:
     return f"{int(since * 1000):014d}.{key}"
 
 
-def in_turn(cloud: Dependencies, org: str, turn: str, launch: Callable[[int], R]) -> R:
+def in_turn(
+    records: Records, clock: Callable[[], float], org: str, turn: str, launch: Callable[[int], R]
+) -> R:
     """Launch, given the number of launches that wait before this one.
 
     Raises:
         PlanFullError: There is no room for it; it has a place in the queue now.
     """
-    now, ahead, waited = cloud.clock(), 0, False
-    for place in cloud.queue.list_by_name(org):
+    now, ahead, waited = clock(), 0, False
+    for place in records.queue.list_by_name(org):
         if place.name == turn:
             waited = True
         elif now - place.kept > PLACE_SECONDS:
-            cloud.queue.delete(org, place.name)
+            records.queue.delete(org, place.name)
         else:
             ahead += place.name < turn
     try:
         launched = launch(ahead)
     except PlanFullError:
-        cloud.queue.put(org, QueuedLaunch(name=turn, kept=now))
+        records.queue.put(org, QueuedLaunch(name=turn, kept=now))
         raise
     if waited:
-        cloud.queue.delete(org, turn)
+        records.queue.delete(org, turn)
     return launched

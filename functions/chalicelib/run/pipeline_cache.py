@@ -8,7 +8,7 @@ from threading import Lock, RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from chalicelib.dependencies import Dependencies
+from chalicelib.records import Records
 from chalicelib.run.model import JournalEntry, WorkerLaunch
 from chalicelib.run.port import TreeKind, Turn
 from chalicelib.run.rules import snapshots
@@ -85,10 +85,11 @@ class Arrived:
 class PipelineCache:
     """The cached pipelines. Callers hold the lock of a pipeline while they use it."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        maximum = min(MAX_BYTES, cloud.cache_bytes // 4)
-        self._definitions = DefinitionCache(lambda: cloud.store, maximum)
+    def __init__(self, records: Records, cache_bytes: int) -> None:
+        self._records = records
+        self._cache_bytes = cache_bytes
+        maximum = min(MAX_BYTES, cache_bytes // 4)
+        self._definitions = DefinitionCache(lambda: records.store, maximum)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
         self._expected: dict[str, Arrived] = {}
         # A lock exists as long as somebody uses it: a process sees any number of pipelines.
@@ -112,7 +113,7 @@ class PipelineCache:
         elif live.org != org:
             raise _unknown(pipeline_id)
         self.discard(pipeline_id)
-        news = self._cloud.store.news(live.id, live.number)
+        news = self._records.store.news(live.id, live.number)
         for entry in news.entries:
             written = JournalEntry.model_validate(entry.input)
             changes = replay(live, written)
@@ -147,7 +148,7 @@ class PipelineCache:
             self._kept[live.id] = live
             self._kept.move_to_end(live.id)
             used = sum(map(_bytes_of, self._kept.values()))
-            while len(self._kept) > 1 and used > self._cloud.cache_bytes:
+            while len(self._kept) > 1 and used > self._cache_bytes:
                 _, dropped = self._kept.popitem(last=False)
                 used -= _bytes_of(dropped)
 
@@ -163,7 +164,7 @@ class PipelineCache:
         self._definitions.drop(pipeline_id)
 
     def _load(self, org: str, pipeline_id: str) -> CloudPipeline:
-        store, definitions = self._cloud.store, self._definitions
+        store, definitions = self._records.store, self._definitions
         if store.record(org, pipeline_id) is None:
             raise _unknown(pipeline_id)
         return snapshots.restore(

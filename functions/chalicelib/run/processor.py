@@ -82,23 +82,68 @@ class CommandProcessor:
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
-        self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
-        self.builds = ImageBuilds(cloud)
-        self.slots = Slots(cloud, self.submit, self._allowances.seconds)
+        self._allowances = Allowances(partial(exec_seconds, cloud.records), cloud.timing.clock)
+        self.builds = ImageBuilds(
+            cloud.storage.blobs,
+            cloud.builder,
+            cloud.git.tokens,
+            cloud.installation.arm,
+            cloud.timing.clock,
+        )
+        self.slots = Slots(
+            cloud.records,
+            cloud.installation,
+            cloud.timing.clock,
+            self.submit,
+            self._allowances.seconds,
+        )
         self.deferred = DeferredExecutor(
-            cloud, self.builds, self.submit, self.reading, self.slots, self.look_again
+            cloud.records,
+            cloud.storage,
+            cloud.compute,
+            cloud.installation,
+            cloud.timing,
+            collector=cloud.collector,
+            invoke_background=cloud.invoke_background,
+            builds=self.builds,
+            submit=self.submit,
+            reading=self.reading,
+            slots=self.slots,
+            look_again=self.look_again,
         )
-        self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
-        self.watch = BuildPoller(cloud, self.builds, self.submit, self.reading)
+        self._effect_executor = EffectExecutor(
+            cloud.records,
+            cloud.storage,
+            cloud.compute,
+            cloud.installation,
+            cloud.timing,
+            connections=cloud.connections,
+            billing=cloud.billing,
+            collector=cloud.collector,
+            reading=self.reading,
+            deferred=self.deferred,
+        )
+        self.watch = BuildPoller(cloud.timing.clock, self.builds, self.submit, self.reading)
         self.secrets = SecretCache(
-            lambda org, access: inject_commands(cloud.vault, org, access, cloud.services),
-            cloud.clock,
+            lambda org, access: inject_commands(
+                cloud.secrets.vault, org, access, cloud.secrets.services
+            ),
+            cloud.timing.clock,
         )
-        self.caches = CacheDecisions(cloud, self.builds, self.secrets)
-        self._cache = PipelineCache(cloud)
+        self.caches = CacheDecisions(
+            cloud.records,
+            cloud.storage,
+            cloud.installation.threads,
+            cloud.timing.clock,
+            self.builds,
+            secrets=self.secrets,
+        )
+        self._cache = PipelineCache(cloud.records, cloud.installation.cache_bytes)
         self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute
-        self._group = GroupCommit(cloud, self._cache, self._write_entry, execute)
+        self._group = GroupCommit(
+            cloud.records, cloud.timing, self._cache, self._write_entry, execute
+        )
 
     @contextmanager
     def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
@@ -139,13 +184,13 @@ class CommandProcessor:
         with self.seen(org, pipeline_id) as live:
             keys = {key for _, key in live.same_commands.values()}
         if keys:
-            flights = {key: self.cloud.cache.flight(org, key) for key in keys}
+            flights = {key: self.cloud.records.cache.flight(org, key) for key in keys}
             over = {key: f.holder for key, f in flights.items() if f and self._is_over(org, f)}
             self.submit(org, pipeline_id, partial(self.caches.look_again, over=over))
 
     def _is_over(self, org: str, flight: Flight) -> bool:
         """Return whether the holder of a flight has ended, and its release was lost."""
-        if self.cloud.clock() - flight.since < FLIGHT_GRACE:
+        if self.cloud.timing.clock() - flight.since < FLIGHT_GRACE:
             return False  # its entry of the journal may not be written yet
         try:
             with self.reading(org, flight.pipeline) as live:
@@ -158,13 +203,13 @@ class CommandProcessor:
             return bool(live.candidates)
 
     def _next_decisions(self, live: CloudPipeline) -> Input | None:
-        return HealthChecked(time=self.cloud.clock()) if live.candidates else None
+        return HealthChecked(time=self.cloud.timing.clock()) if live.candidates else None
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
         """Record a change of a pipeline's commands or data that is not an action on its nodes."""
 
         def decide(live: CloudPipeline) -> Input | None:
-            now = self.cloud.clock()
+            now = self.cloud.timing.clock()
             if changed(live.record, change, by, now) is live.record:
                 return None
             return Changed(time=now, by=by, change=change)
@@ -208,8 +253,8 @@ class CommandProcessor:
         The effects are those of the entry as a whole and of the writer's own input.
         """
         before, spare, inputs = live.share, len(live.surplus()), live.inputs
-        warm = self.cloud.warm if self.cloud.warm != live.warm else None
-        live.warm = self.cloud.warm
+        warm = self.cloud.installation.warm if self.cloud.installation.warm != live.warm else None
+        live.warm = self.cloud.installation.warm
         folded = fold(live, batch.own, batch.waiting, batch.failing)
         decided = self._decide_cached(live, folded)
         contents = _contents(folded, batch, warm)
@@ -226,7 +271,7 @@ class CommandProcessor:
             share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
             written = contents.model_copy(update={"limited": error.wait, "share": share})
             written = self._write(live, changes, written, batch)
-        live.adopt_decisions(written)
+        live.crew.adopt_decisions(written)
         self._cache.expect_results(folded.changes)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:
@@ -249,8 +294,8 @@ class CommandProcessor:
         The rest is decided by later entries (`submit`, and the minute's check).
         """
         done: list[PipelineChanges] = []
-        until, number = self.cloud.clock() + DECIDING_SECONDS, 0
-        while live.candidates and number < MAX_DECISIONS and self.cloud.clock() <= until:
+        until, number = self.cloud.timing.clock() + DECIDING_SECONDS, 0
+        while live.candidates and number < MAX_DECISIONS and self.cloud.timing.clock() <= until:
             decisions = self.caches.decide(live)
             number += len(decisions.hits) + len(decisions.misses) + len(decisions.waits)
             done.append(add(live, folded, Submitted(id=_new_id(), input=decisions)))
@@ -269,7 +314,7 @@ class CommandProcessor:
         missing = sum(live.wanted().values()) - len(written.hires)
         # Several may have to stop for one container of a group.
         stopped = surplus if written.withheld else surplus[:missing]
-        spared = HealthChecked(time=self.cloud.clock(), spared=stopped)
+        spared = HealthChecked(time=self.cloud.timing.clock(), spared=stopped)
         return add(live, folded, Submitted(id=_new_id(), input=spared))
 
     def _masked(
@@ -278,7 +323,9 @@ class CommandProcessor:
         if not new_notifications:
             return new_notifications
         cloud = self.cloud
-        mask = inject(cloud.vault, live.org, live.record.owner, cloud.services).mask()
+        mask = inject(
+            cloud.secrets.vault, live.org, live.record.owner, cloud.secrets.services
+        ).mask()
         return [masked(each, mask) for each in new_notifications]
 
     def _staffed(self, live: CloudPipeline, contents: JournalEntry) -> JournalEntry:
@@ -286,8 +333,14 @@ class CommandProcessor:
         if not live.wanted():
             share = live.share_with((), waits=False)
             return contents.model_copy(update={"share": _if_new(live, share)})
-        used = self.cloud.orgs.in_use(live.org)
-        stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.seconds)
+        used = self.cloud.records.orgs.in_use(live.org)
+        stopped = reason_to_wait(
+            self.cloud.installation.remedies,
+            self.cloud.timing.clock,
+            live.org,
+            used,
+            self._allowances.seconds,
+        )
         if stopped is not None:
             return _stopped(live, contents, stopped)
         before, now = live.share, live.share_with((), waits=False)
@@ -302,7 +355,13 @@ class CommandProcessor:
         admitted = live.admission(free)
         names = [name for name, number in admitted.workers.items() for _ in range(number)]
         if names:
-            stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.current)
+            stopped = reason_to_wait(
+                self.cloud.installation.remedies,
+                self.cloud.timing.clock,
+                live.org,
+                used,
+                self._allowances.current,
+            )
             if stopped is not None:
                 return _stopped(live, contents, stopped)
         waits = admitted.limited or admitted.withheld
@@ -311,17 +370,21 @@ class CommandProcessor:
         others = used.workers - before.workers
         decided = {
             "hires": tuple(self._launch_in(live, name) for name in names),
-            "limited": workers_used(self.cloud, used, others) if admitted.limited else None,
-            "withheld": workers_reserved(self.cloud, used) if admitted.withheld else None,
+            "limited": workers_used(self.cloud.installation.remedies, used, others)
+            if admitted.limited
+            else None,
+            "withheld": workers_reserved(self.cloud.installation.remedies, used)
+            if admitted.withheld
+            else None,
             "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
         }
         return contents.model_copy(update=decided)
 
     def _launch_in(self, live: CloudPipeline, pool: str) -> WorkerLaunch:
         worker, of = _new_id(), live.pools[pool]
-        in_share = is_in_share(worker, self.cloud.spot_share)
+        in_share = is_in_share(worker, self.cloud.installation.spot_share)
         rungs = rungs_of(of.spot, of.machine, in_share=in_share)
-        rung = place(rungs, live.starts_of(pool).histories, self.cloud.clock())
+        rung = place(rungs, live.starts_of(pool).histories, self.cloud.timing.clock())
         return WorkerLaunch(worker=worker, pool=pool, spot=rung is Rung.SPOT)
 
     def _write(
@@ -350,18 +413,18 @@ class CommandProcessor:
             turn=batch.turn,
         )
         try:
-            self.cloud.store.commit(live.org, live.id, entry)
+            self.cloud.records.store.commit(live.org, live.id, entry)
         except LookupError as error:
             raise NotFoundError(str(error)) from error
         return written
 
     def refresh_record(self, live: CloudPipeline) -> None:
         """Write a record whose counts or times have changed some seconds ago."""
-        now, listing = self.cloud.clock(), live.listing
+        now, listing = self.cloud.timing.clock(), live.listing
         if listing is None or listing.record == live.record:
             return
         if now - listing.time >= LISTED_SECONDS:
-            self.cloud.store.put_record(live.org, live.record, live.number)
+            self.cloud.records.store.put_record(live.org, live.record, live.number)
             live.listing = listing._replace(record=live.record, time=now)
 
     def _put_snapshot(self, org: str, pipeline_id: str) -> None:
@@ -369,7 +432,7 @@ class CommandProcessor:
             with self.seen(org, pipeline_id) as live:
                 snapshot = snapshots.snapshot_of(live) if snapshots.can_be_taken(live) else None
             if snapshot is not None:
-                self.cloud.store.put_snapshot(pipeline_id, snapshot)
+                self.cloud.records.store.put_snapshot(pipeline_id, snapshot)
         except Exception:  # the input has taken effect, and the next snapshot replaces this one
             logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
 

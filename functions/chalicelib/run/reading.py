@@ -7,11 +7,12 @@ from heapq import merge
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
-from chalicelib.dependencies import Dependencies
+from chalicelib.errors import Timing
 from chalicelib.images.builds import chunk_of
 from chalicelib.limits.named_limits import NamedLimits, lease_of
 from chalicelib.logs.port import LogKey, Stream
 from chalicelib.people.port import Identity, Share
+from chalicelib.records import Records
 from chalicelib.remote.handlers import created, reported_summaries
 from chalicelib.run.effects import batch_after
 from chalicelib.run.processor import CommandProcessor
@@ -120,9 +121,10 @@ class CloudReadModel:
     of a page may need them.
     """
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
-        self._store = cloud.store
+    def __init__(self, records: Records, timing: Timing) -> None:
+        self._records = records
+        self._timing = timing
+        self._store = records.store
         self._limits: tuple[str, float, LeasedLimits] | None = None
         self._lines: tuple[str, float, Mapping[str, Share], int] | None = None
 
@@ -154,7 +156,7 @@ class CloudReadModel:
         asleep = live.record.lifecycle is not Lifecycle.ACTIVE
         if lost is not None and misses and not asleep:
             return waits.lost_context(live.record, node.spec.pool, lost)
-        return waits.why_pending(live.record, live.tree.nodes, node, self._cloud.clock())
+        return waits.why_pending(live.record, live.tree.nodes, node, self._timing.clock())
 
     def _reasons(self, live: CloudPipeline, node: LiveExec) -> Iterator[Wait | None]:
         """Yield the reasons why a queued Exec does not run."""
@@ -193,17 +195,17 @@ class CloudReadModel:
         return waits.shared_workers(why, claimants, live.id, maximum)
 
     def _shares_of(self, org: str) -> tuple[Mapping[str, Share], int]:
-        now = self._cloud.clock()
+        now = self._timing.clock()
         if self._lines is None or self._lines[0] != org or now - self._lines[1] >= 1:
-            orgs = self._cloud.orgs
+            orgs = self._records.orgs
             self._lines = org, now, orgs.shares(org), orgs.plan(org).max_workers
         _, _, shares, maximum = self._lines
         return shares, maximum
 
     def _limits_of(self, org: str) -> LeasedLimits:
-        now = self._cloud.clock()
+        now = self._timing.clock()
         if self._limits is None or self._limits[0] != org or now - self._limits[1] >= 1:
-            self._limits = org, now, NamedLimits(self._cloud).reader(org)
+            self._limits = org, now, NamedLimits(self._records, self._timing).reader(org)
         return self._limits[2]
 
 
@@ -248,13 +250,13 @@ class CloudQueries(CloudCaller):
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
         super().__init__(engine, identity)
-        self._read_model = CloudReadModel(engine.cloud)
+        self._read_model = CloudReadModel(engine.cloud.records, engine.cloud.timing)
 
     @serves(run_operations.LIST)
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, the newest first."""
         own = map(views.stored_summary, self._records())
-        of_agents = reported_summaries(self._cloud, self._me)
+        of_agents = reported_summaries(self._cloud.records, self._cloud.timing.clock, self._me)
         summaries = merge(own, of_agents, key=created, reverse=True)
         return await asyncio.to_thread(listing.page, summaries, params)
 
@@ -284,13 +286,13 @@ class CloudQueries(CloudCaller):
     def _page(self, live: CloudPipeline, params: TreeParams) -> TreePage:
         if params.order == "definition":
             return queries.tree_page(self._read_model, live, params)
-        paths = queries.ranking(self.stored_attempts(live.id), params, self._cloud.clock())
+        paths = queries.ranking(self.stored_attempts(live.id), params, self._cloud.timing.clock())
         return queries.ranked_page(self._read_model, live, params, paths)
 
     async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
         """Add the end of the output to the nodes that failed."""
         id_ = await asyncio.to_thread(self._owned, pipeline_id)
-        logs = self._cloud.logs
+        logs = self._cloud.storage.logs
 
         def end(path: str, number: int, stream: Stream, count: int) -> bytes:
             key = LogKey(id_, path, number, stream)
@@ -336,20 +338,20 @@ class CloudQueries(CloudCaller):
 
     def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
         """Yield the attempts of a node, in order."""
-        return self._cloud.store.attempts(pipeline_id, path)
+        return self._cloud.records.store.attempts(pipeline_id, path)
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
         with self._engine.reading(self._me.org, pipeline_id) as live:
-            return live.with_running(self._cloud.store.attempts(pipeline_id))
+            return live.with_running(self._cloud.records.store.attempts(pipeline_id))
 
     @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image's latest build."""
-        end = self._cloud.clock() + query.wait
+        end = self._cloud.timing.clock() + query.wait
         while True:
             chunk = await asyncio.to_thread(self._image_log, query)
-            if chunk.text or chunk.complete or self._cloud.clock() >= end:
+            if chunk.text or chunk.complete or self._cloud.timing.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)
 
@@ -380,4 +382,4 @@ class CloudQueries(CloudCaller):
 
     def _batch(self, pipeline_id: str, cursor: int, seen: int) -> tuple[EventBatch | None, int]:
         with self._engine.reading(self._me.org, pipeline_id) as live:
-            return batch_after(self._cloud, live, cursor, seen), live.number
+            return batch_after(self._cloud.records, live, cursor, seen), live.number

@@ -81,7 +81,7 @@ class Reconciler:
 
         With the function ``background``, its invocations check the pipelines, several at once.
         """
-        pipelines = list(self._cloud.store.open_pipelines())
+        pipelines = list(self._cloud.records.store.open_pipelines())
         if self._cloud.invoke_background is None:
             for org, pipeline_id in pipelines:
                 self._try_to_look_at(org, pipeline_id)
@@ -118,7 +118,7 @@ class Reconciler:
     def _all_running(self) -> Mapping[str, Mapping[str, str]] | None:
         """Return the tasks of all pipelines; None: each check lists those of its pipeline."""
         try:
-            return self._cloud.fleet.all_running()
+            return self._cloud.compute.fleet.all_running()
         except Exception:
             logger.exception("the tasks of all pipelines were not listed")
             return None
@@ -158,7 +158,7 @@ class Reconciler:
 
     def _sweep_limits(self, org: str) -> None:
         try:
-            NamedLimits(self._cloud).sweep(org, self._engine.reading)
+            NamedLimits(self._cloud.records, self._cloud.timing).sweep(org, self._engine.reading)
         except Exception:
             # One failure must not affect other organisations.
             logger.exception("the limits of an organisation were not swept")
@@ -195,8 +195,8 @@ class Reconciler:
         """
         listed = self._now if listed is None else listed
         if running is None:
-            running = self._cloud.fleet.running(pipeline_id)
-        seen = self._cloud.store.workers_seen(pipeline_id)
+            running = self._cloud.compute.fleet.running(pipeline_id)
+        seen = self._cloud.records.store.workers_seen(pipeline_id)
         at_work = self._now - seen.get(EXECUTOR, 0.0) < OUTDATED
         with self._engine.reading(org, pipeline_id) as live:
             unlaunched = self._unlaunched(live, {*running, *seen})
@@ -221,7 +221,7 @@ class Reconciler:
         for each in leaving:
             # It never came up, or ECS did not list it yet when it was asked to stop.
             if each.id in running:
-                self._cloud.fleet.stop(running[each.id], "no longer needed")
+                self._cloud.compute.fleet.stop(running[each.id], "no longer needed")
         for each in late:
             self._look_up(org, pipeline_id, each)
         if late_effects is not None:
@@ -253,9 +253,9 @@ class Reconciler:
     def _replace_unplaced(self, org: str, pipeline_id: str, tasks: Mapping[str, str]) -> None:
         """Give up workers for which AWS has found no machine; their pools try again later."""
         for worker, task in tasks.items():
-            found = self._cloud.fleet.task_status(task)
+            found = self._cloud.compute.fleet.task_status(task)
             if found is not None and found.status == _PLACING:
-                self._cloud.fleet.stop(task, "AWS found no machine for it")
+                self._cloud.compute.fleet.stop(task, "AWS found no machine for it")
                 self._engine.submit(org, pipeline_id, partial(self._never_placed, worker))
 
     def _never_placed(self, worker: str, live: CloudPipeline) -> Input | None:
@@ -271,7 +271,7 @@ class Reconciler:
     ) -> None:
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
-                self._cloud.fleet.stop(task, "no longer a worker of its pipeline")
+                self._cloud.compute.fleet.stop(task, "no longer a worker of its pipeline")
 
     def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
         """Handle the end of a worker's task."""
@@ -296,9 +296,9 @@ class Reconciler:
 
     def _look_up(self, org: str, pipeline_id: str, worker: WorkerEntry) -> None:
         """Query ECS about the task of a stopped worker whose event did not arrive."""
-        look = None if worker.task is None else self._cloud.fleet.task_status(worker.task)
+        look = None if worker.task is None else self._cloud.compute.fleet.task_status(worker.task)
         if look is not None and look.status != _STOPPED:
-            self._cloud.fleet.stop(worker.task or "", "no longer needed")
+            self._cloud.compute.fleet.stop(worker.task or "", "no longer needed")
             return
         if look is not None:
             end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
@@ -326,7 +326,7 @@ class Reconciler:
             return ExecutionEnded(time=self._now, run=run, status=status)
 
         pipeline_id = run.rpartition("-")[0]
-        org = self._cloud.store.org_of(pipeline_id)
+        org = self._cloud.records.store.org_of(pipeline_id)
         if org is not None:
             self._submit_if_there(pipeline_id, decide)
             with self._engine.seen(org, pipeline_id) as live:
@@ -340,7 +340,7 @@ class Reconciler:
         rest. It lists machines five times a second, so that only the runs that may have nested ones
         are listed; ``only`` is the machine of a run without such ones.
         """
-        machines = self._cloud.machines
+        machines = self._cloud.compute.machines
         try:
             for of, arn in machines.runs() if only is None else [(run, only)]:
                 if of == run:
@@ -350,7 +350,7 @@ class Reconciler:
 
     def build_changed(self, pipeline_id: str) -> None:
         """Handle a change of a build that a pipeline started."""
-        org = self._cloud.store.org_of(pipeline_id)
+        org = self._cloud.records.store.org_of(pipeline_id)
         if org is not None:
             self._engine.watch.poll(org, pipeline_id, at_once=True)
 
@@ -358,10 +358,10 @@ class Reconciler:
 
     @property
     def _now(self) -> float:
-        return self._cloud.clock()
+        return self._cloud.timing.clock()
 
     def _submit_if_there(self, pipeline_id: str, decide: Decide) -> None:
-        org = self._cloud.store.org_of(pipeline_id)
+        org = self._cloud.records.store.org_of(pipeline_id)
         if org is None:
             logger.info("an event of an unknown pipeline", extra={"pipeline": pipeline_id})
             return
@@ -388,7 +388,12 @@ class Reconciler:
         if live.record.run_at is None or live.record.run_at > self._now:
             return None
         try:
-            check_usage(self._cloud, live.org)
+            check_usage(
+                self._cloud.records,
+                self._cloud.installation.remedies,
+                self._cloud.timing.clock,
+                live.org,
+            )
         except RefusedError as error:
             return ActionRequested(time=self._now, action=Action.PAUSE, problem=str(error))
         return ActionRequested(time=self._now, action=Action.RUN, by="schedule")
@@ -426,7 +431,9 @@ class Reconciler:
         if live.is_stuck(self._now):
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
-        late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
+        late = live.late_contexts(self._now) or live.has_late_warm(
+            self._cloud.installation.warm, self._now
+        )
         late = late or live.must_meter(self._now)
         due = over or late or live.wanted() or self._now >= live.tree.first_retry
         due = due or bool(live.exceeded(self._now) or live.candidates)

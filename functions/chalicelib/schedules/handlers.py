@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from random import shuffle
 from threading import Lock
 from typing import Any
 
 from chalicelib.api.callers import current_user
-from chalicelib.dependencies import Dependencies
 from chalicelib.events.handlers import check_source, connect, new_hook
+from chalicelib.events.port import EventPorts
 from chalicelib.events.queues import with_queue
-from chalicelib.people.port import Identity
+from chalicelib.people.port import Identity, SecretVault
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
 from chalicelib.run.processor import CommandProcessor
@@ -47,8 +47,17 @@ class CloudScheduleCaller:
 
     runs_scripts = False
 
-    def __init__(self, cloud: Dependencies, pipelines: CloudPipelines, identity: Identity) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        events: EventPorts,
+        vault: SecretVault,
+        url: Callable[[], str],
+        pipelines: CloudPipelines,
+        identity: Identity,
+    ) -> None:
+        self._events = events
+        self._vault = vault
+        self._url = url
         self._permissions = identity.permissions
         self.org = identity.org
         self.user = identity.user
@@ -64,16 +73,16 @@ class CloudScheduleCaller:
 
     def check_source(self, name: str, rule: EventRule) -> EventRule:
         """Return the rule of a trigger with its defaults, if the caller may create it."""
-        check_source(self._cloud, rule, self._permissions)
-        return with_queue(self._cloud, self.org, name, rule)
+        check_source(self._events.rules, rule, self._permissions)
+        return with_queue(self._events, self.org, name, rule)
 
     def new_hook(self, name: str) -> NewHook:
         """Return the webhook of a trigger with a new secret."""
-        return new_hook(self._cloud, self.org, name)
+        return new_hook(self._vault, self._url, self.org, name)
 
     def connect(self, name: str, rule: EventRule | None, former: EventRule | None = None) -> None:
         """Subscribe a trigger to the events of a rule, instead of those of its former one."""
-        connect(self._cloud, self.org, name, rule, former)
+        connect(self._events, self._vault, self.org, name, rule, former=former)
 
     def changed(self) -> None:
         """Do nothing: schedules are checked every minute."""
@@ -95,7 +104,7 @@ class CloudScheduleTarget:
         return Permission.LAUNCH in permissions
 
     def _permissions(self, org: str, owner: str) -> frozenset[str]:
-        user = current_user(self._cloud, org, owner)
+        user = current_user(self._cloud.records, org, owner)
         return frozenset() if user is None else user.permissions
 
     def _as_owner(self, org: str, owner: str) -> CloudPipelines:
@@ -118,7 +127,7 @@ class CloudScheduleTarget:
 
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return the record of a pipeline; None if it was deleted."""
-        return await asyncio.to_thread(self._cloud.store.record, org, pipeline_id)
+        return await asyncio.to_thread(self._cloud.records.store.record, org, pipeline_id)
 
     async def partition_states(
         self, org: str, owner: str, record: PipelineRecord
@@ -149,8 +158,8 @@ class CloudScheduleTarget:
             turn = self._turns.setdefault(org, Lock())
         with turn:
             if org not in self._ended:
-                since = self._cloud.clock() - DAY
-                known = all_records(self._cloud.store, org)
+                since = self._cloud.timing.clock() - DAY
+                known = all_records(self._cloud.records.store, org)
                 self._ended[org] = [one for one in known if (one.status.ended or 0.0) >= since]
             return self._ended[org]
 
@@ -163,8 +172,8 @@ class CloudScheduleTarget:
     def _mail(self, org: str, schedule: Schedule) -> None:
         subject = f"Conducto: the schedule {schedule.name} of {org} paused itself"
         text = f"{schedule.paused_why}.\n\nResume it: conducto schedule resume {schedule.name}\n"
-        password = smtp_password(self._cloud.vault, org)
-        for member in self._cloud.people.members(org):
+        password = smtp_password(self._cloud.secrets.vault, org)
+        for member in self._cloud.records.people.members(org):
             if not member.email or member.role not in (Role.OWNER, Role.ADMIN):
                 continue
             try:
@@ -177,19 +186,25 @@ class CloudScheduleTarget:
 def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
     """Return the runner of all organisations' schedules."""
     cloud = engine.cloud
-    return ScheduleRunner(cloud.schedules, CloudScheduleTarget(engine), cloud.clock)
+    return ScheduleRunner(cloud.events.schedules, CloudScheduleTarget(engine), cloud.timing.clock)
 
 
 def schedule_operations(engine: CommandProcessor, caller: Identity) -> EventOperations:
     """Return the operations on schedules for a caller."""
     pipelines = CloudPipelines(engine, caller)
-    user = CloudScheduleCaller(engine.cloud, pipelines, caller)
+    user = CloudScheduleCaller(
+        engine.cloud.events,
+        engine.cloud.secrets.vault,
+        engine.cloud.installation.url,
+        pipelines,
+        caller,
+    )
     return EventOperations(schedule_runner(engine), user)
 
 
 def serve_schedules(engine: CommandProcessor) -> int:
     """Serve the schedules that need attention, for at most a minute; return their number."""
-    runner, clock = schedule_runner(engine), engine.cloud.clock
+    runner, clock = schedule_runner(engine), engine.cloud.timing.clock
     due = list(runner.store.due(looks_until(clock())))
     shuffle(due)  # so that each one has its turn if the time is too short for all
     end = clock() + _RUN_SECONDS

@@ -5,10 +5,12 @@ prefixes of names. Workers have no right to read them: their machines run comman
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 from time import time
 
 from chalicelib.errors import ThrottledError
+from chalicelib.people.port import SecretVault
 from chalicelib.secrets.injection import SECRET_SECONDS, InjectedSecrets
 from conducto_core.command.text import CommandError
 from conducto_core.secrets.port import SecretRefusedError, SecretStoreError
@@ -91,3 +93,17 @@ class SecretReferences:
                     self._kept[text] = self._clock(), stored
             values[name] = value_in(name, text, stored)
         return values
+
+
+@dataclass(frozen=True)
+class SecretPorts:
+    """Where the secrets of commands are.
+
+    Attributes:
+        references: Reads secrets by reference.
+        services: Environment variables of commands for non-default service addresses.
+    """
+
+    vault: SecretVault
+    references: SecretReferences = field(default_factory=SecretReferences, repr=False)
+    services: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -9,11 +9,14 @@ import json
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import islice
 
 from chalicelib.aws.table_keys import Key
-from chalicelib.dependencies import Dependencies
+from chalicelib.records import Records
+from chalicelib.run.port import Blobs
+from conducto_core.asl.rules.naming import Site
 from conducto_core.installation.names import GATEWAY_SECONDS, log_prefix
 from conducto_core.people.model import AuditEntry
 
@@ -26,22 +29,24 @@ MAX_ENTRIES = 5000
 _DIGITS = 12
 
 
-def copy_audit(cloud: Dependencies) -> int:
+def copy_audit(
+    records: Records, log_bucket: Blobs | None, site: Site, clock: Callable[[], float]
+) -> int:
     """Copy the entries of ended requests that are not copied yet; return their number."""
-    if cloud.log_bucket is None:
+    if log_bucket is None:
         return 0
     found: dict[str, list[tuple[Key, AuditEntry]]] = defaultdict(list)
-    entries = cloud.audit.uncopied(cloud.clock() - _ENDED_SECONDS)
+    entries = records.audit.uncopied(clock() - _ENDED_SECONDS)
     for key, org, entry in islice(entries, MAX_ENTRIES):
         found[org].append((key, entry))
     for org, parts in found.items():
-        folder = f"{log_prefix(cloud.site.stage)}{org}/audit"
+        folder = f"{log_prefix(site.stage)}{org}/audit"
         (first, oldest), *_ = parts
         lines = [_line(org, entry) for _, entry in parts]
         # A copy that is repeated has the same name.
-        cloud.log_bucket.put(_object_key(folder, first, oldest), gzip.compress(b"".join(lines)))
+        log_bucket.put(_object_key(folder, first, oldest), gzip.compress(b"".join(lines)))
         for key, _ in parts:
-            cloud.audit.set_copied(key)
+            records.audit.set_copied(key)
     return sum(map(len, found.values()))
 
 

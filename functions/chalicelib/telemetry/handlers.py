@@ -52,24 +52,27 @@ class Metrics:
         """Return the values of all instruments of an organisation."""
         pipelines = CloudPipelines(self._engine, Identity(org, "", frozenset()))
         activity = asyncio.run(pipelines.get_activity(ActivityParams()))
-        holders = [lease.request() for lease in NamedLimits(self._cloud).reader(org).holders()]
-        totals, _ = self._cloud.telemetry.read(org)
+        holders = [
+            lease.request()
+            for lease in NamedLimits(self._cloud.records, self._cloud.timing).reader(org).holders()
+        ]
+        totals, _ = self._cloud.records.telemetry.read(org)
         counters = [] if totals is None else Counting.continued(totals).points()
-        return [*gauges_of(activity, holders, self._cloud.clock()), *counters]
+        return [*gauges_of(activity, holders, self._cloud.timing.clock()), *counters]
 
     def send_all(self) -> None:
         """Send the values of organisations with open pipelines to the collector, if any."""
         if self._cloud.collector is None:
             return
-        for org in sorted({org for org, _ in self._cloud.store.open_pipelines()}):
+        for org in sorted({org for org, _ in self._cloud.records.store.open_pipelines()}):
             try:
                 self._send(org)
             except Exception:
                 logger.exception("metrics were not sent", extra={"org": org})
 
     def _send(self, org: str) -> None:
-        totals, _ = self._cloud.telemetry.read(org)
-        now = self._cloud.clock()
+        totals, _ = self._cloud.records.telemetry.read(org)
+        now = self._cloud.timing.clock()
         points = (
             point._replace(attributes=((_ORGANISATION, org), *point.attributes))
             for point in self.points(org)

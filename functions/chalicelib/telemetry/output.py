@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, cast
 
-from chalicelib.dependencies import Dependencies
-from chalicelib.logs.port import LogKey, LogStore
+from chalicelib.logs.port import LogKey, LogStore, Storage
 from chalicelib.run.port import Blobs
+from conducto_core.asl.rules.naming import Site
 from conducto_core.command.environment import node_folder
 from conducto_core.installation.names import log_prefix
 from conducto_core.run.model.params import Stream
@@ -27,20 +27,22 @@ _KEPT = {"number", "state", "cause", "exit_code", "queued", "started", "ended", 
 
 
 def export_output(
-    cloud: Dependencies,
+    storage: Storage,
+    site: Site,
     org: str,
     run: Run,
     attempts: Sequence[AttemptRecord],
+    *,
     is_over: Callable[[], bool],
 ) -> int:
     """Copy the output of attempts; return the number of those that were copied in time."""
-    if cloud.log_bucket is None:
+    if storage.log_bucket is None:
         return len(attempts)
     for number, attempt in enumerate(attempts):
         if number and is_over():
             return number
-        folder = f"{log_prefix(cloud.site.stage)}{org}"
-        _write(cloud.log_bucket, cloud.logs, folder, run.record.id, attempt)
+        folder = f"{log_prefix(site.stage)}{org}"
+        _write(storage.log_bucket, storage.logs, folder, run.record.id, attempt)
     return len(attempts)
 
 

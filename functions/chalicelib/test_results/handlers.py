@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chalicelib.api.caller import CloudCaller
-from chalicelib.dependencies import Dependencies
+from chalicelib.records import Records
 from conducto_core.installation.names import TESTS_PREFIX
 from conducto_core.test_results.model import Quarantine
 
@@ -11,21 +11,21 @@ from conducto_core.test_results.model import Quarantine
 class OrgQuarantines:
     """A `conducto_core.test_results.handlers.QuarantineStore` of one organisation."""
 
-    def __init__(self, cloud: Dependencies, org: str) -> None:
-        self._records = cloud.quarantines
+    def __init__(self, records: Records, org: str) -> None:
+        self._quarantines = records.quarantines
         self._org = org
 
     def all(self) -> Sequence[Quarantine]:
         """Return the quarantines, also those that have ended."""
-        return self._records.list_by_name(self._org)
+        return self._quarantines.list_by_name(self._org)
 
     def put(self, quarantine: Quarantine) -> None:
         """Store a quarantine, replacing one of the same name."""
-        self._records.put(self._org, quarantine)
+        self._quarantines.put(self._org, quarantine)
 
     def delete(self, name: str) -> bool:
         """Delete a quarantine; return whether there was one."""
-        return self._records.delete(self._org, name)
+        return self._quarantines.delete(self._org, name)
 
 
 def history_key(org: str, name: str) -> str:
@@ -40,15 +40,15 @@ class CloudTests(CloudCaller):
 
     def quarantine_store(self) -> OrgQuarantines:
         """Return the store of the quarantines."""
-        return OrgQuarantines(self._cloud, self._me.org)
+        return OrgQuarantines(self._cloud.records, self._me.org)
 
     def read_test_history(self, name: str) -> bytes | None:
         """Return the stored history of a program's tests."""
-        return self._cloud.blobs.get(history_key(self._me.org, name))
+        return self._cloud.storage.blobs.get(history_key(self._me.org, name))
 
     def write_test_history(self, name: str, data: bytes) -> None:
         """Store the history of a program's tests."""
-        self._cloud.blobs.put(history_key(self._me.org, name), data)
+        self._cloud.storage.blobs.put(history_key(self._me.org, name), data)
 
     def caller_name(self) -> str:
         """Return the user that sent the request."""
@@ -56,4 +56,4 @@ class CloudTests(CloudCaller):
 
     def time_now(self) -> float:
         """Return the seconds since the epoch."""
-        return self._cloud.clock()
+        return self._cloud.timing.clock()

@@ -13,10 +13,21 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
-from chalicelib.people.port import Identity
-from chalicelib.triggers.port import TOKEN_LEFT, AppKeys
+from chalicelib.installation import Installation
+from chalicelib.people.port import Identity, SecretVault
+from chalicelib.records import Records
+from chalicelib.triggers.port import TOKEN_LEFT, AppKeys, GithubAppApi
+from chalicelib.triggers.tokens import (
+    APP_KEY,
+    APP_RECORD,
+    APP_WEBHOOK,
+    GitPorts,
+    app_key,
+    app_of,
+    app_scope,
+    value_of,
+)
 from conducto.integrations.http import (
     DeliveryError,
     NotFoundDeliveryError,
@@ -32,7 +43,6 @@ from conducto_core.notifications.channels import Settings
 from conducto_core.triggers import model as g
 from conducto_core.triggers.model import GithubApp
 from conducto_core.triggers.provider_api import github_api
-from conducto_core.triggers.rules.launch import repository_of, same_host
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +50,7 @@ logger = logging.getLogger(__name__)
 APP_HOOK = "~github"
 #: Minutes between requests for missed webhooks.
 MISSED_MINUTES = 10
-_RECORD = "github"
-_KEY, _WEBHOOK, _START = "private_key", "webhook_secret", "start"
+_START = "start"
 _EVENTS = ("push", "pull_request", "create", "delete", "merge_group", "issue_comment", "check_run")
 #: Of the App. Tokens have those that they need; a person may not have accepted newer ones.
 _PERMISSIONS = {
@@ -55,59 +64,22 @@ _PERMISSIONS = {
 }
 
 
-def app_scope(org: str) -> str:
-    """Return the scope of the keys of an organisation's GitHub App."""
-    return f"github-app/{org}"
-
-
-def app_of(cloud: Dependencies, org: str) -> g.GithubApp | None:
-    """Return the GitHub App of an organisation."""
-    found: g.GithubApp | None = cloud.apps.get(org, _RECORD)
-    return found
-
-
-def webhook_secret(cloud: Dependencies, org: str) -> str | None:
-    """Return the secret of the App's webhooks, or None without an App."""
-    return _value(cloud.vault.read(app_scope(org)), _WEBHOOK)
-
-
-def app_token(cloud: Dependencies, org: str, repository: str, *, left: float = TOKEN_LEFT) -> str:
-    """Return a token of the App for a repository at an address; raises `DeliveryError`.
-
-    It is valid for at least ``left`` seconds.
-    """
-    app = app_of(cloud, org)
-    key = _value(cloud.vault.read(app_scope(org)), _KEY)
-    if app is None or key is None:
-        raise DeliveryError(
-            "the organisation has no GitHub App any more: conducto trigger github-app create"
-        )
-    if not same_host(app.host, repository):
-        raise DeliveryError(f"the GitHub App is at {app.host}, not at {repository}")
-    return cloud.github.token(app, key, repository_of(repository), left=left)
-
-
-def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
-    """Forget the token of the App for a repository, which GitHub rejected."""
-    app = app_of(cloud, org)
-    if app is not None:
-        cloud.github.forget(app, repository_of(repository))
-
-
-def request_missed(cloud: Dependencies) -> None:
+def request_missed(
+    records: Records, vault: SecretVault, github: GithubAppApi, clock: Callable[[], float]
+) -> None:
     """Request the webhooks of GitHub Apps that failed since the last time but one.
 
     GitHub does not repeat a webhook that was throttled or met an error.
     """
-    now = cloud.clock()
+    now = clock()
     if int(now // 60) % MISSED_MINUTES:
         return
-    for org in cloud.deliveries.watched():
-        app, key = app_of(cloud, org), _value(cloud.vault.read(app_scope(org)), _KEY)
+    for org in records.deliveries.watched():
+        app, key = app_of(records, org), app_key(vault, org)
         if app is None or key is None:
             continue
         try:
-            count = cloud.github.redeliver(app, key, now - 2 * 60 * MISSED_MINUTES)
+            count = github.redeliver(app, key, now - 2 * 60 * MISSED_MINUTES)
         except DeliveryError as error:
             logger.warning("missed webhooks were not requested: %s", error, extra={"org": org})
         else:
@@ -118,13 +90,26 @@ def request_missed(cloud: Dependencies) -> None:
 class GithubAppSetup:
     """The GitHub App of the caller's organisation; the caller administrates it."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        git: GitPorts,
+        installation: Installation,
+        vault: SecretVault,
+        clock: Callable[[], float],
+        *,
+        caller: Identity,
+    ) -> None:
+        self._records = records
+        self._git = git
+        self._installation = installation
+        self._vault = vault
+        self._clock = clock
         self._me = caller
 
     def view(self) -> g.GithubAppView:
         """Return the App."""
-        return g.GithubAppView(app=app_of(self._cloud, self._me.org))
+        return g.GithubAppView(app=app_of(self._records, self._me.org))
 
     def start(self, request: g.GithubAppRequest) -> g.GithubAppStart:
         """Return the form that creates an App."""
@@ -134,7 +119,7 @@ class GithubAppSetup:
         if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
             raise RefusedError(f"host: {host} would send the keys without encryption; use https://")
         state = token_urlsafe(32)
-        begun = {"state": state, "host": host, "user": self._me.user, "time": self._cloud.clock()}
+        begun = {"state": state, "host": host, "user": self._me.user, "time": self._clock()}
         self._replace({_START: {"value": json.dumps(begun)}})
         owner = "" if request.account is None else f"/organizations/{quote(request.account)}"
         return g.GithubAppStart(
@@ -144,10 +129,10 @@ class GithubAppSetup:
         )
 
     def _manifest(self, request: g.GithubAppRequest) -> dict[str, object]:
-        hook = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{self._me.org}~{APP_HOOK}"
+        hook = f"{self._installation.url().rstrip('/')}{API_ROOT}/hooks/{self._me.org}~{APP_HOOK}"
         return {
             "name": request.title,
-            "url": self._cloud.web_app() or self._cloud.url(),
+            "url": self._installation.web_app() or self._installation.url(),
             "hook_attributes": {"url": hook, "active": True},
             "redirect_url": request.redirect,
             "public": False,
@@ -159,12 +144,14 @@ class GithubAppSetup:
         """Store the keys of the App that GitHub created for the caller."""
         self._check_none()
         host = self._host_of_setup(given.state)
-        api = github_api(host, self._cloud.git.settings)
+        api = github_api(host, self._git.provider.settings)
         try:
-            keys = self._cloud.github.exchange(api, given.code)
+            keys = self._git.github.exchange(api, given.code)
         except DeliveryError as error:
             raise RefusedError(f"GitHub did not accept the code: {error}") from error
-        self._replace({_KEY: {"value": keys.private_key}, _WEBHOOK: {"value": keys.webhook_secret}})
+        self._replace(
+            {APP_KEY: {"value": keys.private_key}, APP_WEBHOOK: {"value": keys.webhook_secret}}
+        )
         app = g.GithubApp(
             id=keys.id,
             slug=keys.slug,
@@ -172,23 +159,23 @@ class GithubAppSetup:
             api=api,
             page=keys.page.rstrip("/"),
             created_by=self._me.user,
-            created=self._cloud.clock(),
+            created=self._clock(),
         )
-        self._cloud.apps.put(self._me.org, app)
-        self._cloud.deliveries.watch(self._me.org, on=True)
+        self._records.apps.put(self._me.org, app)
+        self._records.deliveries.watch(self._me.org, on=True)
         return app
 
     def delete(self) -> g.GithubAppView:
         """Delete the App's record and its keys."""
-        if app_of(self._cloud, self._me.org) is None:
+        if app_of(self._records, self._me.org) is None:
             raise NotFoundError("the organisation has no GitHub App")
-        self._cloud.apps.delete(self._me.org, _RECORD)
-        self._cloud.deliveries.watch(self._me.org, on=False)
+        self._records.apps.delete(self._me.org, APP_RECORD)
+        self._records.deliveries.watch(self._me.org, on=False)
         self._replace({})
         return self.view()
 
     def _check_none(self) -> None:
-        app = app_of(self._cloud, self._me.org)
+        app = app_of(self._records, self._me.org)
         if app is not None:
             raise RefusedError(
                 f"the organisation has the GitHub App {app.slug} already; delete it first: "
@@ -197,10 +184,10 @@ class GithubAppSetup:
 
     def _host_of_setup(self, state: str) -> str:
         """Return the host of the App that the caller began to create."""
-        text = _value(self._cloud.vault.read(app_scope(self._me.org)), _START)
+        text = value_of(self._vault.read(app_scope(self._me.org)), _START)
         nothing = {"state": "", "user": "", "time": 0.0}
         begun: dict[str, Any] = nothing if text is None else json.loads(text)
-        fresh = self._cloud.clock() - begun["time"] <= g.START_SECONDS
+        fresh = self._clock() - begun["time"] <= g.START_SECONDS
         same = hmac.compare_digest(begun["state"].encode(), state.encode())
         if not (fresh and same and begun["user"] == self._me.user):
             raise RefusedError(
@@ -210,16 +197,11 @@ class GithubAppSetup:
 
     def _replace(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         scope = app_scope(self._me.org)
-        _, version = self._cloud.vault.read_version(scope)
+        _, version = self._vault.read_version(scope)
         try:
-            self._cloud.vault.replace(scope, secrets, version)
+            self._vault.replace(scope, secrets, version)
         except ConflictError as error:
             raise RefusedError("the GitHub App is changed by another request; try again") from error
-
-
-def _value(secrets: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
-    found = secrets.get(key)
-    return None if found is None else str(found["value"])
 
 
 # ----------------------------------------------------------------------------------------

@@ -22,7 +22,14 @@ class CloudTriggers:
 
     @cached_property
     def _triggers(self) -> Triggers:
-        return Triggers(self._engine.cloud, self._me)
+        return Triggers(
+            self._engine.cloud.records,
+            self._engine.cloud.git,
+            self._engine.cloud.secrets.vault,
+            self._engine.cloud.installation.url,
+            self._engine.cloud.timing.clock,
+            caller=self._me,
+        )
 
     @serves(triggers_operations.LIST_TRIGGERS)
     async def list_triggers(self) -> t.TriggerList:
@@ -75,7 +82,14 @@ class CloudGithubApp:
 
     @cached_property
     def _app(self) -> GithubAppSetup:
-        return GithubAppSetup(self._engine.cloud, self._me)
+        return GithubAppSetup(
+            self._engine.cloud.records,
+            self._engine.cloud.git,
+            self._engine.cloud.installation,
+            self._engine.cloud.secrets.vault,
+            self._engine.cloud.timing.clock,
+            caller=self._me,
+        )
 
     @serves(triggers_operations.GET_GITHUB_APP)
     async def get_github_app(self) -> g.GithubAppView:

@@ -19,7 +19,6 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
 from chalicelib.triggers import people
 from chalicelib.triggers.store import TableDeliveries
-from chalicelib.triggers.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.api.operation import Permission
@@ -82,13 +81,13 @@ class TriggerRun:
 
     @property
     def _deliveries(self) -> TableDeliveries:
-        return self._cloud.deliveries
+        return self._cloud.records.deliveries
 
     def run(self, seconds: float = RUN_SECONDS) -> None:
         """Process the deliveries that are open: deferred ones, and those of lost invocations."""
-        until = self._cloud.clock() + seconds
+        until = self._cloud.timing.clock() + seconds
         for place in in_turn(self._deliveries.open()):
-            if self._cloud.clock() >= until:
+            if self._cloud.timing.clock() >= until:
                 return
             try:
                 self._retry(*place)
@@ -111,7 +110,7 @@ class TriggerRun:
         delivery = self._open(org, name, delivery_id)
         if delivery is None:
             return
-        age, queued = self._cloud.clock() - delivery.time, delivery.result is Result.QUEUED
+        age, queued = self._cloud.timing.clock() - delivery.time, delivery.result is Result.QUEUED
         if age < _YOUNG and not queued:
             return
         if (
@@ -130,7 +129,7 @@ class TriggerRun:
             raise
 
     def _process(self, org: str, name: str, delivery: t.Delivery) -> None:
-        trigger: t.Trigger | None = self._cloud.triggers.get(org, name)
+        trigger: t.Trigger | None = self._cloud.records.triggers.get(org, name)
         if trigger is None:
             self._end(org, name, delivery, Result.SKIPPED, "the trigger was deleted")
         elif delivery.event.kind in _OF_PEOPLE and not delivery.event.sha:
@@ -151,14 +150,14 @@ class TriggerRun:
         """Process a comment at the newest commit of its pull request."""
 
         def read() -> t.GitEvent:
-            token = trigger_token(self._cloud, org, trigger)
-            return self._cloud.git.pull_request(trigger, token, delivery.event)
+            token = self._cloud.git.tokens.of_trigger(org, trigger)
+            return self._cloud.git.provider.pull_request(trigger, token, delivery.event)
 
         try:
-            member = people.member_of(self._cloud, org, trigger, delivery.event)
+            member = people.member_of(self._cloud.records, org, trigger, delivery.event)
             if _is_run(delivery.event):
                 people.check_permission(member, Permission.LAUNCH, "launch pipelines")
-            event = with_new_token(self._cloud, org, trigger, read)
+            event = self._cloud.git.tokens.renewing(org, trigger, read)
         except (RefusedError, DeliveryError) as error:
             if isinstance(error, DeliveryError) and error.temporary:
                 raise
@@ -170,8 +169,8 @@ class TriggerRun:
         """Do what a comment or a button of a check requests."""
         event = delivery.event
         try:
-            member = people.member_of(self._cloud, org, trigger, event)
-            record = people.pipeline_of(self._cloud, org, trigger, event)
+            member = people.member_of(self._cloud.records, org, trigger, event)
+            record = people.pipeline_of(self._cloud.records, org, trigger, event)
             done = people.act(self._engine, member, record, event)
         except (RefusedError, NotFoundError) as error:
             self._end(org, trigger.name, delivery, Result.SKIPPED, str(error))
@@ -188,13 +187,15 @@ class TriggerRun:
         )
 
         def commit() -> str:
-            return self._cloud.git.commit(trigger, trigger_token(self._cloud, org, trigger), branch)
+            return self._cloud.git.provider.commit(
+                trigger, self._cloud.git.tokens.of_trigger(org, trigger), branch
+            )
 
         try:
             if trigger.provider != "generic":
-                sha = with_new_token(self._cloud, org, trigger, commit)
+                sha = self._cloud.git.tokens.renewing(org, trigger, commit)
                 event = event.model_copy(update={"sha": sha})
-            token = trigger_token(self._cloud, org, trigger)
+            token = self._cloud.git.tokens.of_trigger(org, trigger)
             tried = tried.model_copy(update={"sha": event.sha})
             return tried.model_copy(update=self._trial_of(trigger, token, event))
         except NotFoundDeliveryError:
@@ -214,11 +215,11 @@ class TriggerRun:
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
         if delivery.turn is None:  # an approval may come days after the event
-            since = self._cloud.clock() if delivery.approved_by else delivery.time
+            since = self._cloud.timing.clock() if delivery.approved_by else delivery.time
             delivery = delivery.model_copy(update={"turn": since})
         try:
-            return with_new_token(
-                self._cloud, org, trigger, lambda: self._launch(org, trigger, delivery)
+            return self._cloud.git.tokens.renewing(
+                org, trigger, lambda: self._launch(org, trigger, delivery)
             )
         except DeliveryError as error:
             if error.temporary:
@@ -234,7 +235,7 @@ class TriggerRun:
     def _queue(self, org: str, trigger: t.Trigger, delivery: t.Delivery, reason: str) -> t.Delivery:
         """Let a delivery wait for room in the plan, or give it up."""
         until = (delivery.turn or delivery.time) + trigger.window
-        why, over = queue_reason(reason, until, self._cloud.clock())
+        why, over = queue_reason(reason, until, self._cloud.timing.clock())
         if over:
             self._report(org, trigger, delivery, why)
         result = Result.FAILED if over else Result.QUEUED
@@ -245,17 +246,17 @@ class TriggerRun:
         if not delivery.event.sha or trigger.provider == "generic":
             return
         try:
-            token = trigger_token(self._cloud, org, trigger)
-            page = self._cloud.web_app() or None
+            token = self._cloud.git.tokens.of_trigger(org, trigger)
+            page = self._cloud.installation.web_app() or None
             if token is not None:
-                self._cloud.git.set_status(trigger, token, delivery.event.sha, why, page)
+                self._cloud.git.provider.set_status(trigger, token, delivery.event.sha, why, page)
         except DeliveryError:
             logger.warning("a status was not set", extra={"trigger": trigger.name}, exc_info=True)
 
     def _launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
-        if (why := why_suspended(self._cloud, org, trigger)) is not None:
+        if (why := why_suspended(self._cloud.records, org, trigger)) is not None:
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
-        owner = current_user(self._cloud, org, trigger.owner)
+        owner = current_user(self._cloud.records, org, trigger.owner)
         if owner is None or Permission.LAUNCH not in owner.permissions:
             why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
@@ -264,16 +265,16 @@ class TriggerRun:
             api.check_turn(_turn(trigger, delivery))  # before the provider is asked
         if (foreign := _foreign(trigger, event)) is not None:
             return self._end(org, trigger.name, delivery, Result.SKIPPED, foreign)
-        token = trigger_token(self._cloud, org, trigger)
+        token = self._cloud.git.tokens.of_trigger(org, trigger)
         if not event.sha and trigger.provider == "generic":
             raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
         if not event.sha:
-            commit = self._cloud.git.commit(trigger, token, _ref_of(event))
+            commit = self._cloud.git.provider.commit(trigger, token, _ref_of(event))
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
         elif len(event.sha) < _FULL_SHA and trigger.provider != "generic":
             repository = repository_of(event.url)
-            commit = self._cloud.git.commit(trigger, token, event.sha, repository)
+            commit = self._cloud.git.provider.commit(trigger, token, event.sha, repository)
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
         section, why = self._section(trigger, token, event)
@@ -288,7 +289,7 @@ class TriggerRun:
 
         @cache
         def changed() -> tuple[str, ...] | None:
-            files = self._cloud.git.changed_files(trigger, token, event)
+            files = self._cloud.git.provider.changed_files(trigger, token, event)
             if files is None:
                 return None
             return tuple(path for each in files for path in {each.path, each.old_path})
@@ -307,7 +308,9 @@ class TriggerRun:
         """Return the sections for an event, and why nothing is launched without one."""
         if trigger.command is not None:
             return [section_of(trigger.command)], ""
-        data = self._cloud.git.read_file(trigger, token, event.repository, event.sha, t.CONFIG_FILE)
+        data = self._cloud.git.provider.read_file(
+            trigger, token, event.repository, event.sha, t.CONFIG_FILE
+        )
         if data is None:
             return [], f"there is no {t.CONFIG_FILE} at {event.sha[:10]}"
         if len(data) > MAX_BYTES:
@@ -326,7 +329,7 @@ class TriggerRun:
         event, org = delivery.event, owner.org
         api = CloudPipelines(self._engine, owner)
         key = _key(trigger, delivery)
-        others = rivals(all_records(self._cloud.store, org), section, event)
+        others = rivals(all_records(self._cloud.records.store, org), section, event)
         if api.launched(key) is not None:
             others = []  # the rule was applied; one of them may be this delivery's own pipeline
         if others and section.duplicate is Duplicate.SUPPRESS_NEW:

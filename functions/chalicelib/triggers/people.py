@@ -7,10 +7,10 @@ import asyncio
 from dataclasses import replace
 
 from chalicelib.api.callers import current_user
-from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.suspension import why_suspended
 from chalicelib.people.tokens import membership_digest
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
@@ -31,13 +31,13 @@ KILL_ALL = ControlRequest(action=Action.KILL, paths=("/",))
 _COMMANDS = "run [SECTION], rerun, cancel"
 
 
-def member_of(cloud: Dependencies, org: str, trigger: t.Trigger, event: t.GitEvent) -> Identity:
+def member_of(records: Records, org: str, trigger: t.Trigger, event: t.GitEvent) -> Identity:
     """Return the member who sent an event; raises `RefusedError`.
 
     A button is clicked by a person with a session at GitHub. A program can write comments, and the
     owner of a webhook knows its secret.
     """
-    if (why := why_suspended(cloud, org, trigger)) is not None:
+    if (why := why_suspended(records, org, trigger)) is not None:
         raise RefusedError(why)
     known = next((each for each in trigger.people if each.id == event.user_id), None)
     host = GIT_APIS[trigger.provider].name
@@ -46,7 +46,7 @@ def member_of(cloud: Dependencies, org: str, trigger: t.Trigger, event: t.GitEve
             f"{event.user} at {host} is not a known member; store the trigger with --person "
             f"{event.user}=USER"
         )
-    member = current_user(cloud, org, known.user)
+    member = current_user(records, org, known.user)
     if member is None:
         raise RefusedError(f"{known.user}, who is {event.user} at {host}, is not a member any more")
     if event.kind is t.GitEventKind.CHECK and trigger.app:
@@ -61,14 +61,14 @@ def check_permission(member: Identity, permission: Permission, what: str) -> Non
 
 
 def pipeline_of(
-    cloud: Dependencies, org: str, trigger: t.Trigger, event: t.GitEvent
+    records: Records, org: str, trigger: t.Trigger, event: t.GitEvent
 ) -> PipelineRecord:
     """Return the pipeline that an event is about; raises `RefusedError`."""
     if event.kind is t.GitEventKind.CHECK:
-        record = cloud.store.record(org, event.pipeline)
+        record = records.store.record(org, event.pipeline)
         found = [] if record is None else [record]
     else:
-        found = [each for each in all_records(cloud.store, org) if is_of_request(each, event)]
+        found = [each for each in all_records(records.store, org) if is_of_request(each, event)]
     mine = [each for each in found if each.git is not None and each.git.trigger == trigger.name]
     if not mine:
         raise RefusedError(f"there is no pipeline of {trigger.name} for it any more")

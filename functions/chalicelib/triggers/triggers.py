@@ -10,35 +10,28 @@ from secrets import token_urlsafe
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from chalicelib.dependencies import Dependencies, write_with_retry
-from chalicelib.errors import ConflictError
-from chalicelib.people.port import Identity
-from chalicelib.people.suspension import Suspensions, why_suspended
-from chalicelib.secrets.injection import inject
-from chalicelib.triggers.github_app import APP_HOOK, app_of, app_token, forget_token, webhook_secret
-from chalicelib.triggers.port import TOKEN_LEFT, RepositoryDeniedError
+from chalicelib.errors import ConflictError, Timing
+from chalicelib.people.port import Identity, SecretVault
+from chalicelib.people.suspension import Suspensions
+from chalicelib.records import Records
+from chalicelib.triggers.github_app import APP_HOOK
+from chalicelib.triggers.tokens import TOKEN, GitPorts, app_of, trigger_scope, webhook_secret
 from conducto.integrations.http import (
     DeliveryError,
     NotFoundDeliveryError,
-    TokenDeliveryError,
     is_this_machine,
 )
 from conducto_core.api.dispatch import read_json
 from conducto_core.api.operation import API_ROOT, Permission
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.images.model import CloneSource
-from conducto_core.images.references import LOGIN, SUBMODULE_LOGINS, git_access
 from conducto_core.run.model.requests import Problem
 from conducto_core.triggers import model as t
-from conducto_core.triggers.model import Provider
 from conducto_core.triggers.rules.config import TriggerConfigError, section_of
 from conducto_core.triggers.rules.git_api import EventError
 from conducto_core.triggers.rules.launch import (
     of_repository,
     same_host,
-    same_repository,
-    with_token,
 )
 from conducto_core.triggers.rules.providers import (
     GIT_APIS,
@@ -58,65 +51,44 @@ R = TypeVar("R")
 MAX_WEBHOOKS = 300
 #: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
 SEPARATOR = "~"
-_SECRET, _TOKEN = "secret", "token"
+_SECRET = "secret"  # noqa: S105
 #: The fields that decide where the token is sent.
 _TARGET = ("provider", "repository", "api")
-
-
-def trigger_scope(org: str, name: str) -> str:
-    """Return the scope of the secrets of a trigger: of its webhook, and a token."""
-    return f"trigger/{org}/{name}"
-
-
-def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | None:
-    """Return the token of a trigger's provider, or None.
-
-    Raises:
-        DeliveryError: The trigger is suspended, or GitHub gives its App no token.
-    """
-    if (why := why_suspended(cloud, org, trigger)) is not None:
-        raise DeliveryError(why)
-    if trigger.app:
-        return app_token(cloud, org, trigger.repository)
-    return _stored_token(cloud, org, trigger.name)
-
-
-def with_new_token(cloud: Dependencies, org: str, trigger: t.Trigger, call: Callable[[], R]) -> R:
-    """Return the result of a call with a trigger's token; repeat it if the App's was rejected."""
-    try:
-        return call()
-    except (TokenDeliveryError, RepositoryDeniedError):
-        if not trigger.app:
-            raise
-    forget_token(cloud, org, trigger.repository)
-    return call()
-
-
-def _stored_token(cloud: Dependencies, org: str, name: str) -> str | None:
-    found = cloud.vault.read(trigger_scope(org, name)).get(_TOKEN)
-    return None if found is None else str(found["value"])
 
 
 class Triggers:
     """The triggers of the caller's organisation."""
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        git: GitPorts,
+        vault: SecretVault,
+        url: Callable[[], str],
+        clock: Callable[[], float],
+        *,
+        caller: Identity,
+    ) -> None:
+        self._records = records
+        self._git = git
+        self._vault = vault
+        self._url = url
+        self._clock = clock
         self._me = caller
 
     def listing(self) -> t.TriggerList:
         """Return the triggers, by name."""
         org = self._me.org
-        found = Suspensions(self._cloud, org).marked(self._cloud.triggers.list_by_name(org))
+        found = Suspensions(self._records, org).marked(self._records.triggers.list_by_name(org))
         return t.TriggerList(triggers=tuple(found))
 
     def put(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
         """Store a trigger with a new secret; the caller becomes its owner."""
         org = self._me.org
-        known = self._cloud.triggers.get(org, name)
+        known = self._records.triggers.get(org, name)
         if known is not None:
             self._check_mine(known)
-        elif len(self._cloud.triggers.list_by_name(org)) >= t.MAX_TRIGGERS:
+        elif len(self._records.triggers.list_by_name(org)) >= t.MAX_TRIGGERS:
             raise RefusedError(f"there are {t.MAX_TRIGGERS} triggers already; delete one first")
         if request.command is not None:
             _check_command(request.command)
@@ -130,8 +102,8 @@ class Triggers:
         trigger = self._new_trigger(name, request, has_token=token is not None)
         trigger = self._with_people(trigger, request, token)
         self._store(name, secret, token)
-        self._cloud.triggers.put(org, trigger)
-        url = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
+        self._records.triggers.put(org, trigger)
+        url = f"{self._url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
         return t.NewTrigger(trigger=trigger, hook_url=url, secret=secret)
 
     def _put_of_app(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
@@ -140,7 +112,7 @@ class Triggers:
         if Permission.MANAGE_ORGANISATION not in self._me.permissions:
             # Its token reads every repository that the App is installed for.
             raise RefusedError("only administrators add triggers that use the GitHub App")
-        app = app_of(self._cloud, org)
+        app = app_of(self._records, org)
         if app is None:
             raise RefusedError(
                 "the organisation has no GitHub App; create it: conducto trigger github-app create"
@@ -148,7 +120,7 @@ class Triggers:
         self._check_people(request)
         try:
             tokens = [
-                app_token(self._cloud, org, url)
+                self._git.tokens.of_app(org, url)
                 for url in (request.repository, *request.submodules)
             ]
         except DeliveryError as error:
@@ -156,7 +128,7 @@ class Triggers:
         trigger = self._new_trigger(name, request).model_copy(update={"api": app.api})
         trigger = self._with_people(trigger, request, tokens[0])
         self._replace(name, {})
-        self._cloud.triggers.put(org, trigger)
+        self._records.triggers.put(org, trigger)
         return t.NewTrigger(trigger=trigger)
 
     def _new_trigger(
@@ -166,27 +138,27 @@ class Triggers:
             name=name,
             **request.model_dump(exclude={"token", "people"}),
             owner=self._me.user,
-            created=self._cloud.clock(),
+            created=self._clock(),
             has_token=has_token,
         )
 
     def delete(self, name: str) -> t.TriggerList:
         """Delete a trigger with its secrets."""
         self._check_mine(self.find(name))
-        self._cloud.triggers.delete(self._me.org, name)
+        self._records.triggers.delete(self._me.org, name)
         self._replace(name, {})
         return self.listing()
 
     def deliveries(self, name: str) -> t.DeliveryList:
         """Return the last deliveries, the newest first."""
         self.find(name)
-        found = self._cloud.deliveries.latest(self._me.org, name, t.MAX_DELIVERIES)
+        found = self._records.deliveries.latest(self._me.org, name, t.MAX_DELIVERIES)
         return t.DeliveryList(deliveries=tuple(found))
 
     def approved(self, params: t.DeliveryParams) -> tuple[t.Trigger, t.Delivery]:
         """Return a pull request from a fork that waits for a member, approved by the caller."""
         trigger = self.find(params.name)
-        found = self._cloud.deliveries.get(self._me.org, params.name, params.delivery)
+        found = self._records.deliveries.get(self._me.org, params.name, params.delivery)
         if found is None:
             raise NotFoundError(f"{params.name} has no delivery {params.delivery!r}")
         if found.result is not t.DeliveryResult.WAITING:
@@ -195,7 +167,7 @@ class Triggers:
 
     def find(self, name: str) -> t.Trigger:
         """Return a trigger; raises `NotFoundError`."""
-        trigger: t.Trigger | None = self._cloud.triggers.get(self._me.org, name)
+        trigger: t.Trigger | None = self._records.triggers.get(self._me.org, name)
         if trigger is None:
             raise NotFoundError(f"there is no trigger {name!r}; see 'conducto trigger list'")
         return trigger
@@ -238,10 +210,10 @@ class Triggers:
         """Return a trigger with the numbers of its people."""
         org, found = self._me.org, []
         for login, user in request.people.items():
-            if self._cloud.people.members(org) and self._cloud.people.member(org, user) is None:
+            if self._records.people.members(org) and self._records.people.member(org, user) is None:
                 raise RefusedError(f"person: {user} is not a member; see 'conducto members list'")
             try:
-                number = self._cloud.git.person_id(trigger, token, login)
+                number = self._git.provider.person_id(trigger, token, login)
             except NotFoundDeliveryError:
                 raise RefusedError(
                     f"person: there is no {login} at {GIT_APIS[trigger.provider].name}"
@@ -263,7 +235,7 @@ class Triggers:
         self, known: t.Trigger | None, name: str, request: t.TriggerRequest
     ) -> str | None:
         """Return the stored token, which may only be sent to the host that it was given for."""
-        token = _stored_token(self._cloud, self._me.org, name)
+        token = self._git.tokens.stored(self._me.org, name)
         if known is None or token is None:
             return None
         same = all(getattr(known, key) == getattr(request, key) for key in _TARGET)
@@ -275,16 +247,16 @@ class Triggers:
         return token
 
     def _store(self, name: str, secret: str, token: str | None) -> None:
-        values = {_SECRET: secret} if token is None else {_SECRET: secret, _TOKEN: token}
+        values = {_SECRET: secret} if token is None else {_SECRET: secret, TOKEN: token}
         self._replace(name, {key: {"value": value} for key, value in values.items()})
 
     def _replace(self, name: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         scope = trigger_scope(self._me.org, name)
-        known, version = self._cloud.vault.read_version(scope)
+        known, version = self._vault.read_version(scope)
         if not known and not secrets:
             return
         try:
-            self._cloud.vault.replace(scope, secrets, version)
+            self._vault.replace(scope, secrets, version)
         except ConflictError as error:
             raise RefusedError(f"{name} is changed by another request; try again") from error
 
@@ -293,12 +265,19 @@ class TriggerHooks:
     """Receives the webhooks of triggers.
 
     Args:
-        cloud: The ports.
         invoke: Starts the function that processes a delivery, by its place.
     """
 
-    def __init__(self, cloud: Dependencies, invoke: Callable[[tuple[str, str, str]], None]) -> None:
-        self._cloud = cloud
+    def __init__(
+        self,
+        records: Records,
+        timing: Timing,
+        vault: SecretVault,
+        invoke: Callable[[tuple[str, str, str]], None],
+    ) -> None:
+        self._records = records
+        self._timing = timing
+        self._vault = vault
         self._invoke = invoke
 
     def receive(self, hook: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -312,13 +291,13 @@ class TriggerHooks:
         if name == APP_HOOK:
             self._receive_of_app(org, headers, body)
             return
-        trigger = self._cloud.triggers.get(org, name)
+        trigger = self._records.triggers.get(org, name)
         if trigger is None:  # strangers cause no read of secrets
             raise NotFoundError(f"no webhook {hook!r}")
-        secret = self._cloud.vault.read(trigger_scope(org, name)).get(_SECRET)
+        secret = self._vault.read(trigger_scope(org, name)).get(_SECRET)
         if secret is None:
             raise NotFoundError(f"no webhook {hook!r}")
-        now = self._cloud.clock()
+        now = self._timing.clock()
         identity = _verified(trigger, str(secret["value"]), headers, body, now)
         self._check_rate(org, name)
         for number, event in enumerate(_events(trigger.provider, name, headers, body)):
@@ -326,9 +305,9 @@ class TriggerHooks:
 
     def _receive_of_app(self, org: str, headers: Mapping[str, str], body: bytes) -> None:
         """Receive a webhook of the GitHub App for the triggers of its repository."""
-        if app_of(self._cloud, org) is None:
+        if app_of(self._records, org) is None:
             raise NotFoundError(f"no webhook of a GitHub App of {org!r}")
-        secret = webhook_secret(self._cloud, org)
+        secret = webhook_secret(self._vault, org)
         if secret is None:
             raise NotFoundError(f"no webhook of a GitHub App of {org!r}")
         identity = check_github(secret, headers, body)
@@ -336,8 +315,8 @@ class TriggerHooks:
         if not events:
             return
         self._check_rate(org, APP_HOOK)
-        now = self._cloud.clock()
-        for trigger in self._cloud.triggers.list_by_name(org):
+        now = self._timing.clock()
+        for trigger in self._records.triggers.list_by_name(org):
             for number, event in enumerate(events):
                 if trigger.app and of_repository(event, trigger.repository):
                     self._record_delivery(org, trigger.name, f"{identity}.{number}", event, now)
@@ -347,7 +326,7 @@ class TriggerHooks:
 
         Only webhooks with a valid signature count: strangers cannot exhaust the rate.
         """
-        if self._cloud.deliveries.count(org, hook) > MAX_WEBHOOKS:
+        if self._records.deliveries.count(org, hook) > MAX_WEBHOOKS:
             raise ProblemError(
                 Problem(
                     title="too many webhooks",
@@ -363,8 +342,8 @@ class TriggerHooks:
         delivery = t.Delivery(
             id=f"{int(now * 1000):014d}-{token_urlsafe(6)}", time=now, event=event
         )
-        add = partial(self._cloud.deliveries.add, org, name, delivery, identity)
-        if not write_with_retry(self._cloud, add):
+        add = partial(self._records.deliveries.add, org, name, delivery, identity)
+        if not self._timing.retry(add):
             return  # a replay
         try:
             self._invoke((org, name, delivery.id))
@@ -420,118 +399,3 @@ def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise EventError("the body is not a JSON object")
     return found
-
-
-# ----------------------------------------------------------------------------------------
-# The tokens with which images clone repositories.
-#
-# A launch stores who lends the token, not the token itself, which may expire or be replaced: it is
-# read when an image is built.
-
-
-#: ``{host: provider}`` of the hosts for which users store a token as a secret.
-_HOSTS: Mapping[str, Provider] = {
-    "github.com": "github",
-    "gitlab.com": "gitlab",
-    "bitbucket.org": "bitbucket",
-}
-
-
-def lent_address(
-    cloud: Dependencies,
-    org: str,
-    url: str,
-    *,
-    trigger: str | None = None,
-    user: str | None = None,
-    left: float = TOKEN_LEFT,
-) -> str:
-    """Return an address to clone from, with the current token of a trigger or a user.
-
-    Args:
-        cloud: The ports.
-        org: The organisation.
-        url: The address.
-        trigger: The trigger that lends its token.
-        user: The user who lends the token in their secrets.
-        left: Seconds for which a token of a GitHub App is valid at least.
-
-    Raises:
-        RefusedError: There is no such token any more.
-        DeliveryError: GitHub returns none now.
-    """
-    if trigger is not None:
-        return _of_trigger(cloud, org, trigger, url, left)
-    if user is None:
-        return url
-    lent = with_secret(cloud, org, user, url)
-    if lent is None:
-        secret = secret_for(url) or "token"
-        raise RefusedError(
-            f"{url} cannot be cloned: {user} has no secret {secret} any more; launch again with "
-            "your own"
-        )
-    return lent
-
-
-def secret_for(url: str) -> str | None:
-    """Return the name of the secret with a user's token for the host of an address, or None."""
-    known = _HOSTS.get(urlsplit(url).hostname or "")
-    return None if known is None else GIT_APIS[known].token_secret
-
-
-def with_secret(cloud: Dependencies, org: str, user: str, url: str) -> str | None:
-    """Return an address with the token in the secrets of a user, or None without one."""
-    known = _HOSTS.get(urlsplit(url).hostname or "")
-    if known is None:
-        return None
-    # The commands of the launch get the same secrets.
-    token = inject(cloud.vault, org, user).env.get(GIT_APIS[known].token_secret)
-    return with_token(url, known, token) if token else None
-
-
-def clone_logins(
-    cloud: Dependencies, org: str, clone: CloneSource, *, left: float
-) -> Mapping[str, str]:
-    """Return the variables with which `build.sh` clones a repository and its listed submodules.
-
-    Args:
-        cloud: The ports.
-        org: The organisation.
-        clone: The repository.
-        left: Seconds for which a token of a GitHub App is valid at least.
-
-    Raises:
-        RefusedError: There is no token any more.
-        DeliveryError: GitHub returns none now.
-    """
-
-    def login(url: str) -> str:
-        lent = lent_address(cloud, org, url, trigger=clone.trigger, user=clone.user, left=left)
-        return git_access(lent).login
-
-    found = {LOGIN: login(clone.url)}
-    trigger = None if clone.trigger is None else cloud.triggers.get(org, clone.trigger)
-    if trigger is not None and trigger.submodules:
-        found[SUBMODULE_LOGINS] = "\n".join(map(login, trigger.submodules))
-    return found
-
-
-def _of_trigger(cloud: Dependencies, org: str, name: str, url: str, left: float) -> str:
-    trigger = cloud.triggers.get(org, name)
-    if trigger is None or not (trigger.app or trigger.has_token):
-        raise RefusedError(f"there is no trigger {name!r} with a token to clone {url}")
-    if not any(same_repository(one, url) for one in (trigger.repository, *trigger.submodules)):
-        raise RefusedError(f"{url} is not the repository of the trigger {name!r}")
-    if (why := why_suspended(cloud, org, trigger)) is not None:
-        raise RefusedError(f"{url} cannot be cloned: {why}")
-    try:
-        if trigger.app:
-            token: str | None = app_token(cloud, org, url, left=left)
-        else:
-            token = trigger_token(cloud, org, trigger)
-        return with_token(url, trigger.provider, token)
-    except DeliveryError as error:
-        if error.temporary:
-            raise
-        raise RefusedError(f"{url} cannot be cloned: {error}") from error

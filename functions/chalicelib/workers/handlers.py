@@ -19,8 +19,9 @@ from chalicelib.errors import AccessDeniedError, ConflictError
 from chalicelib.logs.port import LogKey, Uploaded
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
+from chalicelib.run.claims import Claims, Secrets
 from chalicelib.run.deferred_effects import TOKEN_SECONDS
+from chalicelib.run.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.model import (
     BuiltImage,
@@ -134,7 +135,16 @@ class WorkerApi:
         self._engine = engine
         self._me = identity
         self._cloud = engine.cloud
-        self._claims = Claims(engine.cloud, identity, engine.caches)
+        self._claims = Claims(
+            engine.cloud.records,
+            engine.cloud.timing,
+            engine.cloud.storage.logs,
+            engine.cloud.secrets.references,
+            engine.cloud.billing,
+            url=engine.cloud.installation.url,
+            worker=identity,
+            caches=engine.caches,
+        )
         self._shells = DebugSessions(engine)
 
     # ---- start and end -----------------------------------------------------------------------
@@ -186,8 +196,8 @@ class WorkerApi:
             image = live.images.get(pool.image)  # its tree may have been replaced
             built = None if image is None else image.built
             return WorkerInstructions(
-                region=self._cloud.site.region,
-                activity=self._cloud.site.activity_of(pool.name),
+                region=self._cloud.installation.site.region,
+                activity=self._cloud.installation.site.activity_of(pool.name),
                 credentials=credentials,
                 policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
                 shell=None if built is None else built.shell,
@@ -222,7 +232,7 @@ class WorkerApi:
         key = digest_of(call.key)
         if key == known:
             return key
-        if call.proof is None or not self._cloud.fleet.proves(
+        if call.proof is None or not self._cloud.compute.fleet.proves(
             TaskId(call.task, owner), key, call.proof
         ):
             logger.error("worker %s of %s: %s", owner.worker_id, owner.pipeline_id, NO_PROOF)
@@ -232,7 +242,7 @@ class WorkerApi:
     def _admit(self, key: str) -> None:
         """Accept the key of an agent as the token of its further requests."""
         identity = replace(self._me, permissions=frozenset({Permission.WORKER.value}), token="")
-        self._cloud.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
+        self._cloud.records.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
 
     def _lend(self) -> Credentials | None:
         """Return the credentials of a worker's agent.
@@ -243,9 +253,9 @@ class WorkerApi:
         """
         org, pipeline_id, worker_id = _who(self._me)
         with self._listed_followers() as (_, worker):
-            activity = self._cloud.site.activity_of(worker.pool)
+            activity = self._cloud.installation.site.activity_of(worker.pool)
         try:
-            return self._cloud.lend_credentials(activity, worker_id)
+            return self._cloud.compute.lend_credentials(activity, worker_id)
         except AccessDeniedError as error:
             self._engine.submit(org, pipeline_id, partial(self._denied, worker_id, str(error)))
             raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
@@ -370,7 +380,7 @@ class WorkerApi:
             return self._shells.heartbeat(self._me, call)
         with self._listed_followers() as (live, worker):
             due = live.due(self._now())
-            self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+            self._cloud.records.store.note_worker(pipeline_id, worker.id, self._now())
             self._engine.refresh_record(live)
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
@@ -382,7 +392,7 @@ class WorkerApi:
         for chunk in call.chunks:
             _check_had(worker, chunk)
             self._store(pipeline_id, chunk)
-        followed = self._cloud.logs.has_reader(pipeline_id, self._now())
+        followed = self._cloud.storage.logs.has_reader(pipeline_id, self._now())
         return HeartbeatResponse(stop=stop, followed=followed)
 
     def _expire(self, live: CloudPipeline) -> Input | None:
@@ -400,11 +410,11 @@ class WorkerApi:
             with self._listed_followers() as (_, worker):
                 _check_had(worker, call)
         self._store(pipeline_id, call)
-        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+        return LogResponse(followed=self._cloud.storage.logs.has_reader(pipeline_id, self._now()))
 
     def _store(self, pipeline_id: str, call: WorkerLogChunk) -> None:
         key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
-        logs, times = self._cloud.logs, packed(call.times)
+        logs, times = self._cloud.storage.logs, packed(call.times)
         data = b"" if call.key is not None else _output_in(call)
         try:
             if call.key is not None:
@@ -422,7 +432,7 @@ class WorkerApi:
         if call.stream in get_args(OutputStream):
             self._note_outputs(call, key, data)
         if call.last:
-            self._cloud.join_output(key)
+            self._cloud.storage.join_output(key)
 
     @serves(workers_operations.LOG_UPLOAD)
     @_logged
@@ -431,13 +441,17 @@ class WorkerApi:
         with self._listed_followers() as (live, worker):
             _check_had(worker, call)
             key = LogKey(live.id, call.path, call.attempt, call.stream)
-        place = self._cloud.logs.place_for(key, call.offset, token_hex(8))
-        return UploadResponse(url=self._cloud.blobs.upload_url(place, size=call.size), key=place)
+        place = self._cloud.storage.logs.place_for(key, call.offset, token_hex(8))
+        return UploadResponse(
+            url=self._cloud.storage.blobs.upload_url(place, size=call.size), key=place
+        )
 
     def _note_outputs(self, call: WorkerLogChunk, key: LogKey, data: bytes) -> None:
         """Add metrics and artifacts to the record of a running attempt, if their names are new."""
         org, pipeline_id, _ = _who(self._me)
-        whole = self._cloud.logs.read(key, 0, MAX_LIVE) if call.stream == "artifacts" else b""
+        whole = (
+            self._cloud.storage.logs.read(key, 0, MAX_LIVE) if call.stream == "artifacts" else b""
+        )
         part = data if call.stream == "metrics" else b""
 
         def decide(live: CloudPipeline) -> Input | None:
@@ -493,7 +507,7 @@ class WorkerApi:
 
         is_new = self._engine.submit(org, pipeline_id, decide)
         if call.tree_key is not None:
-            self._cloud.blobs.delete(call.tree_key)
+            self._cloud.storage.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
             begun = worker is not None and _has_begun(worker, call.next)
@@ -501,7 +515,9 @@ class WorkerApi:
                 task_open=worker is not None and not begun and worker.token in live.holders,
                 leave=worker is None or worker.status is WorkerStatus.LEAVING,
             )
-            end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
+            end = (
+                None if worker is None else live.crew.repeated_end(worker, call.path, call.attempt)
+            )
             if worker is not None and call.next is not None and joined:
                 decision = self._claims.decision(live, worker, call.next, secrets)
                 response = response.model_copy(update={"next": decision})
@@ -531,14 +547,25 @@ class WorkerApi:
         lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
         if node is not None and lazy and cause is None:
             try:
-                key, images = GeneratedTrees(self._cloud, self._engine.builds).store(
-                    live, node, worker_id, call
-                )
+                key, images = GeneratedTrees(
+                    self._cloud.records, self._cloud.storage.blobs, self._engine.builds
+                ).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
         # A failed command with files publishes nothing.
         is_counted = node is None or lazy or files_of(node.spec, live.record) is not None
-        excused = None if is_counted else excused_report(self._cloud, live, call, cause)
+        excused = (
+            None
+            if is_counted
+            else excused_report(
+                self._cloud.records,
+                self._cloud.storage.logs,
+                self._cloud.timing.clock,
+                live,
+                call,
+                cause=cause,
+            )
+        )
         return Reported(
             time=self._now(),
             worker=worker_id,
@@ -565,14 +592,14 @@ class WorkerApi:
         if call.outputs is None or call.outputs.result is None:
             return b""
         key = LogKey(live.id, call.path, call.attempt, "result")
-        return self._cloud.logs.read(key, 0, MAX_RESULT)
+        return self._cloud.storage.logs.read(key, 0, MAX_RESULT)
 
     @serves(workers_operations.UPLOAD)
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
         with self._listed_followers() as (live, worker):
             key = uploads_of(live.id, worker.id) + token_hex(8)
-        return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
+        return UploadResponse(url=self._cloud.storage.blobs.upload_url(key), key=key)
 
     # ---- helpers ------------------------------------------------------------------------------
 
@@ -587,7 +614,7 @@ class WorkerApi:
             yield live, _is_registered(live, worker_id)
 
     def _now(self) -> float:
-        return self._cloud.clock()
+        return self._cloud.timing.clock()
 
 
 def _output_in(call: WorkerLogChunk) -> bytes:

@@ -1,13 +1,14 @@
 """The launcher of workers and debug shells."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from chalicelib.run.port import StateMachines
 from conducto_core.debug.model import ShellSession
 from conducto_core.machines.model import MachineClass, Rung
 from conducto_core.machines.rules import machine_size, read_machines
-from conducto_core.workers.model import TaskProof
+from conducto_core.workers.model import Credentials, TaskProof
 from conducto_core.workers.rules.fargate import Size, size_for
 
 DataMounts = Literal["all", "none", "view"]
@@ -243,3 +244,20 @@ class Shell:
         if machine is None:
             return size_for(self.path, self.cpu, self.mem)
         return machine_size(self.path, machine, self.cpu, self.mem, self.gpu)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Workers, and the state machines that offer them tasks.
+
+    Attributes:
+        launch_delay: Reserves a number of launches at AWS, and returns the seconds until they are
+            allowed.
+        lend_credentials: Returns credentials with which a worker polls an activity, or None to use
+            those of its task.
+    """
+
+    fleet: WorkerFleet
+    machines: StateMachines
+    launch_delay: Callable[[int], float] = lambda _number: 0.0
+    lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None

@@ -15,8 +15,9 @@ from enum import StrEnum
 from functools import partial
 
 from chalicelib.billing.metering import reason_to_wait
-from chalicelib.dependencies import Dependencies
+from chalicelib.installation import Installation
 from chalicelib.people.port import InUse, Share
+from chalicelib.records import Records
 from chalicelib.run.model import HealthChecked, Input
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.workers.rules import pools as warm_workers
@@ -56,15 +57,21 @@ class Slots:
     """The exchange of workers between the pipelines of an organisation.
 
     Args:
-        cloud: The services.
         submit: Commits an event to a pipeline; returns whether there was one.
         seconds: Returns an organisation's seconds of workers in a month.
     """
 
     def __init__(
-        self, cloud: Dependencies, submit: Submit, seconds: Callable[[str, str], float]
+        self,
+        records: Records,
+        installation: Installation,
+        clock: Callable[[], float],
+        submit: Submit,
+        seconds: Callable[[str, str], float],
     ) -> None:
-        self._cloud = cloud
+        self._records = records
+        self._installation = installation
+        self._clock = clock
         self._submit = submit
         self._seconds = seconds
 
@@ -76,7 +83,7 @@ class Slots:
             used: The plan and its use before that entry.
             free: Number of free workers, with those that the entry frees.
         """
-        shares = self._cloud.orgs.shares(live.org)
+        shares = self._records.orgs.shares(live.org)
         others = {name: share.claimant() for name, share in shares.items() if name != live.id}
         if not any(other.wanted for other in others.values()):
             return free
@@ -84,7 +91,7 @@ class Slots:
         own = live.share_with((), waits=True, wanted=wanted).claimant()
         held = sum(other.held for other in others.values())
         workers = _for_pipelines(used, held + live.share.workers)
-        part = grants({**others, live.id: own}, workers, free, self._cloud.clock())
+        part = grants({**others, live.id: own}, workers, free, self._clock())
         return part.get(live.id, 0)
 
     def settle(self, org: str, pipeline_id: str, need: Need) -> None:
@@ -99,12 +106,12 @@ class Slots:
 
         ``wakes``: Let waiting pipelines launch workers, too.
         """
-        shares = self._cloud.orgs.shares(org)
-        if self._spare(org, pipeline_id, self._short(self._cloud.orgs.in_use(org), shares)):
-            shares = self._cloud.orgs.shares(org)
+        shares = self._records.orgs.shares(org)
+        if self._spare(org, pipeline_id, self._short(self._records.orgs.in_use(org), shares)):
+            shares = self._records.orgs.shares(org)
         if pipeline_id in shares and shares[pipeline_id].waiting is None:
             return
-        used = self._cloud.orgs.in_use(org)
+        used = self._records.orgs.in_use(org)
         keeps, short = self._new_keeps(used, shares), self._short(used, shares)
         for other in sorted(shares, key=lambda name: -shares[name].workers):
             if shares[other].workers and (other != pipeline_id or other in keeps):
@@ -118,20 +125,20 @@ class Slots:
 
     def stop_all_idle(self, org: str) -> None:
         """Stop all idle workers of an organisation."""
-        for name, share in self._cloud.orgs.shares(org).items():
+        for name, share in self._records.orgs.shares(org).items():
             if share.workers:
                 self._spare(org, name, share.workers)
 
     def _offer_to_waiting(self, org: str, pipeline_id: str) -> None:
         """Let waiting pipelines launch workers, the next one first."""
-        shares = self._cloud.orgs.shares(org)
+        shares = self._records.orgs.shares(org)
         self._limit_warm(org, shares)
         waits = any(
             share.waiting is not None for name, share in shares.items() if name != pipeline_id
         )
         if not waits and all(share.keeps is None for share in shares.values()):
             return
-        used = self._cloud.orgs.in_use(org)
+        used = self._records.orgs.in_use(org)
         keeps, short = self._new_keeps(used, shares), self._short(used, shares)
         if waits and pipeline_id:
             kept = keeps.pop(pipeline_id, None)
@@ -148,12 +155,12 @@ class Slots:
             for name, share in shares.items()
             if share.warm
         }
-        for name, number in warm_workers.surplus(kept, self._cloud.warm.workers).items():
+        for name, number in warm_workers.surplus(kept, self._installation.warm.workers).items():
             self._try(org, name, partial(self._cool, number))
 
     def _cool(self, number: int, live: CloudPipeline) -> Input | None:
         first = tuple(worker.id for worker in live.warm_workers()[:number])
-        return HealthChecked(time=self._cloud.clock(), spared=first) if first else None
+        return HealthChecked(time=self._clock(), spared=first) if first else None
 
     @staticmethod
     def _short(used: InUse, shares: Mapping[str, Share]) -> int:
@@ -165,7 +172,7 @@ class Slots:
 
     def _new_keeps(self, used: InUse, shares: Mapping[str, Share]) -> dict[str, int]:
         """Return ``{pipeline: workers to keep}`` for those that keep another number now."""
-        keeps = too_many(*self._claims(used, shares), self._cloud.clock())
+        keeps = too_many(*self._claims(used, shares), self._clock())
         return {
             name: keeps.get(name, share.workers)
             for name, share in shares.items()
@@ -188,12 +195,14 @@ class Slots:
 
     def _next(self, org: str, looked: set[str]) -> str | None:
         """Return the waiting pipeline that may launch a worker now, or None."""
-        used = self._cloud.orgs.in_use(org)
+        used = self._records.orgs.in_use(org)
         free = used.plan.max_workers - used.workers
-        if free <= 0 or reason_to_wait(self._cloud, org, used, self._seconds):
+        if free <= 0 or reason_to_wait(
+            self._installation.remedies, self._clock, org, used, self._seconds
+        ):
             return None
-        shares = self._cloud.orgs.shares(org)
-        part = grants(*self._claims(used, shares), free, self._cloud.clock())
+        shares = self._records.orgs.shares(org)
+        part = grants(*self._claims(used, shares), free, self._clock())
         # Those that wait for something else than a worker may have got it meanwhile.
         rest = {name: share.waiting for name, share in shares.items() if not share.wanted}
         others = sorted((time, name) for name, time in rest.items() if time is not None)
@@ -212,7 +221,7 @@ class Slots:
             spared = tuple(live.surplus()[: max(0, most)])
             if not spared and keeps is None:
                 return None
-            return HealthChecked(time=self._cloud.clock(), spared=spared, keeps=keeps)
+            return HealthChecked(time=self._clock(), spared=spared, keeps=keeps)
 
         return len(spared) if self._try(org, pipeline_id, decide) else 0
 
@@ -221,7 +230,7 @@ class Slots:
 
         def decide(live: CloudPipeline) -> Input | None:
             waits = live.wanted() or live.share.waiting is not None
-            return HealthChecked(time=self._cloud.clock()) if waits else None
+            return HealthChecked(time=self._clock()) if waits else None
 
         self._try(org, pipeline_id, decide)
 

@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from conducto_client.agents import AgentTransport, referenced, routed, split
-from conducto_client.client import Client, problem_in
+from conducto_client.calls import problem_in
+from conducto_client.client import Client
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.http import TIMEOUT, HttpTransport, tls_context
 from conducto_client.transport.port import Body, Endpoint, Reply, StreamLostError

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from conducto_client.client import problem_in
+from conducto_client.calls import problem_in
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.port import Body, Endpoint, Reply, StreamLostError
 from conducto_core.api.operation import IDEMPOTENCY_KEY, SUBPROTOCOL, TOKEN_SUBPROTOCOL

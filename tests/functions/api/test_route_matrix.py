@@ -253,7 +253,7 @@ def test_open_socket_of_a_removed_member_gets_nothing_more(tmp_path: Path) -> No
 
     world.control(matrix.pipeline, "skip", "/a")
     with world.engine.reading(ORG, matrix.pipeline) as live:
-        event_push.publish(world.cloud, live)
+        event_push.publish(world.cloud.records, world.cloud.connections, live)
 
     assert world.gateway.closed == ["c1"]
     assert len(world.gateway.sent.get("c1", [])) == before

@@ -41,12 +41,12 @@ def results(clients: Any) -> tuple[Any, ...]:
         world.run_out()
     shown = [world.states(each) for each in pipelines]
     attempts = [
-        [(a.path, a.number, a.state) for a in counted.world.cloud.store.attempts(each)]
+        [(a.path, a.number, a.state) for a in counted.world.cloud.records.store.attempts(each)]
         for each in pipelines
     ]
-    changes = [len(world.cloud.store.changes(each, 0, 1000)) for each in pipelines]
-    listed = sorted(world.cloud.store.open_pipelines())
-    records = [record.lifecycle for record in world.cloud.store.records(ME.org)[0]]
+    changes = [len(world.cloud.records.store.changes(each, 0, 1000)) for each in pipelines]
+    listed = sorted(world.cloud.records.store.open_pipelines())
+    records = [record.lifecycle for record in world.cloud.records.store.records(ME.org)[0]]
     used = counted.orgs.in_use(ME.org)
     calls = {name: bill.counts[name] for name in ("Query", "GetItem", "TransactWriteItems")}
     assert counted.orgs.plan(ME.org) == LARGE

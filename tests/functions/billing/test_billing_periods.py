@@ -132,7 +132,9 @@ class Billed(RuleBasedStateMachine):
         name = min(self.workers)
         began, size = self.workers.pop(name)
         end = WorkerTime(name, "abc", size, began, self.world.now, ended=True)
-        Charging(self.world.cloud).observe(ME.org, end)
+        Charging(
+            self.world.cloud.records, self.world.cloud.timing, self.world.cloud.billing
+        ).observe(ME.org, end)
 
     @precondition(lambda self: not self.live())
     @rule()
@@ -182,7 +184,10 @@ class Billed(RuleBasedStateMachine):
 
     def tick(self) -> None:
         """Do what the schedule does, and what Stripe does with drafts."""
-        charging, now = Charging(self.world.cloud), self.world.now
+        charging, now = (
+            Charging(self.world.cloud.records, self.world.cloud.timing, self.world.cloud.billing),
+            self.world.now,
+        )
         while self.events:
             if self.loses:
                 self.events.clear()

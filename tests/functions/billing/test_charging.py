@@ -138,7 +138,7 @@ def test_invoice_period_is_the_sum_of_the_seconds_of_its_workers(seed: int) -> N
     shop = Shop()
     shop.subscribe()
     shop.deliver()
-    charging = Charging(shop.world.cloud)
+    charging = Charging(shop.world.cloud.records, shop.world.cloud.timing, shop.world.cloud.billing)
     skews = (-300.0, 300.0)
 
     def lose() -> None:

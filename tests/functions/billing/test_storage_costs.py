@@ -37,7 +37,9 @@ def write(world: World, pipeline: str, size: int) -> None:
 
 def measure(world: World, days: float) -> int:
     world.now += days * DAY
-    return StorageMetering(world.cloud).run(60.0)
+    return StorageMetering(world.cloud.records, world.cloud.storage, world.cloud.timing.clock).run(
+        60.0
+    )
 
 
 def test_months_are_billed_by_their_seconds() -> None:
@@ -91,7 +93,7 @@ def test_a_run_that_reaches_its_time_limit_is_continued_by_the_next_one(world: W
         return 7
 
     world.data.total = slow  # type: ignore[method-assign]
-    metering = StorageMetering(world.cloud)
+    metering = StorageMetering(world.cloud.records, world.cloud.storage, world.cloud.timing.clock)
     with pytest.raises(_KilledError):
         metering.run(150.0)
     assert metering.run(150.0) == 2

@@ -63,16 +63,42 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(self.world.cloud, self.invoked.append),
-            EventHooks(self.world.cloud, lambda _place: None),
+            TriggerHooks(
+                self.world.cloud.records,
+                self.world.cloud.timing,
+                self.world.cloud.secrets.vault,
+                self.invoked.append,
+            ),
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
         self._create_app()
         self.add()
-        self.sender = NotificationSender(self.world.cloud, self.world.diagnoses, Settings())
+        self.sender = NotificationSender(
+            self.world.cloud.records,
+            self.world.cloud.git,
+            self.world.cloud.secrets.vault,
+            self.world.cloud.installation.web_app,
+            self.world.cloud.timing.clock,
+            diagnoses=self.world.diagnoses,
+            settings=Settings(),
+        )
 
     def _create_app(self) -> None:
         """Create the App as a browser does."""
-        setup = GithubAppSetup(self.world.cloud, ME)
+        setup = GithubAppSetup(
+            self.world.cloud.records,
+            self.world.cloud.git,
+            self.world.cloud.installation,
+            self.world.cloud.secrets.vault,
+            self.world.cloud.timing.clock,
+            caller=ME,
+        )
         redirect = "http://127.0.0.1:1/"
         begun = setup.start(
             t.GithubAppRequest(title="Conducto", host=self.host.url, redirect=redirect)
@@ -238,7 +264,7 @@ def test_button_approves_as_the_person(site: Site) -> None:
     pipeline = site.launch(serial(approve("ok"), leaf("a")))
     waiting = site.report()
     delivery = site.click(pipeline, button="approve")
-    (attempt,) = site.world.cloud.store.attempts(pipeline, "/ok")
+    (attempt,) = site.world.cloud.records.store.attempts(pipeline, "/ok")
 
     assert waiting["conclusion"] == "action_required"
     assert [each["identifier"] for each in waiting["actions"]] == ["approve"]
@@ -283,7 +309,7 @@ def test_commit_that_was_force_pushed_away_stops_no_other_message(site: Site) ->
     site.sender.run()
 
     assert site.host.checks.runs == []
-    assert list(site.world.cloud.store.outgoing_due(site.world.now + 86_400)) == []
+    assert list(site.world.cloud.records.store.outgoing_due(site.world.now + 86_400)) == []
 
 
 def test_only_owners_name_the_accounts_of_others(site: Site) -> None:

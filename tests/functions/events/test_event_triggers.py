@@ -71,8 +71,19 @@ class Shop:
         self.ann = self.office.join("ann")
         self.admin = self.office.join("bea", Role.ADMIN)
         self.started: list[tuple[str, str]] = []
-        git = TriggerHooks(self.world.cloud, lambda _place: None)
-        events = EventHooks(self.world.cloud, self.started.append)
+        git = TriggerHooks(
+            self.world.cloud.records,
+            self.world.cloud.timing,
+            self.world.cloud.secrets.vault,
+            lambda _place: None,
+        )
+        events = EventHooks(
+            self.world.cloud.records,
+            self.world.cloud.secrets.vault,
+            self.world.cloud.events.schedules,
+            self.world.cloud.timing.clock,
+            self.started.append,
+        )
         self.hooks = Hooks(None, lambda _event: None, git, events)
         tree = serial(leaf("a", results=["//payload"]), leaf("b"))
         self.template = self.world.launch(tree, run=False)
@@ -175,14 +186,14 @@ def test_cloud_event_with_a_known_id_changes_nothing(shop: Shop) -> None:
 
     (firing,) = shop.firings()
     assert (firing["event"]["id"], firing["event"]["source"]) == ("7", "/shop")
-    assert len(shop.world.cloud.schedules.firings(ORG, "orders")) == 1
+    assert len(shop.world.cloud.events.schedules.firings(ORG, "orders")) == 1
 
 
 def test_event_whose_firing_was_lost_is_taken_when_it_is_repeated(shop: Shop) -> None:
     event = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "order"}
     origin = origin_of(webhook_event({}, event, ""))
     lost = StoredEvent(origin=origin, firing="1", time=1.0, payload=event)
-    shop.world.cloud.schedules.add_event(ORG, "orders", lost)
+    shop.world.cloud.events.schedules.add_event(ORG, "orders", lost)
 
     assert shop.sent(event)["state"] == "launched"
     assert len(shop.firings()) == 1
@@ -255,7 +266,7 @@ def test_replay_fires_again_with_the_masked_payload() -> None:
     assert (status, again["state"], again["cause"]) == (200, "launched", "replay")
     assert again["pipeline"] != first["pipeline"]
     assert again["event"]["mark"] == first["event"]["mark"]
-    tree = shop.world.engine.cloud.store.record(ORG, again["pipeline"])
+    tree = shop.world.engine.cloud.records.store.record(ORG, again["pipeline"])
     assert tree is not None
 
     missing = {"name": "orders", "firing": "0"}
@@ -307,8 +318,8 @@ def test_deleted_trigger_takes_nothing_and_leaves_nothing(shop: Shop) -> None:
     shop.office.call(schedules.DELETE_SCHEDULE, shop.ann, name="orders")
 
     assert shop.send({"n": 2}) == 404
-    assert shop.world.cloud.vault.read("hook/acme/orders") == {}
-    assert shop.world.cloud.schedules.event(ORG, "orders", firing["event"]["mark"]) is None
+    assert shop.world.cloud.secrets.vault.read("hook/acme/orders") == {}
+    assert shop.world.cloud.events.schedules.event(ORG, "orders", firing["event"]["mark"]) is None
 
 
 # ---- events of the AWS account -------------------------------------------------------------------
@@ -348,10 +359,29 @@ def test_event_of_the_account_fires_its_trigger_once() -> None:
     assert buses.patterns == {(ORG, "big"): json.loads(PATTERN)}
 
     cloud = shop.world.cloud
-    assert take_bus_event(cloud, ORG, "big", order(12)) == (ORG, "big")
-    assert take_bus_event(cloud, ORG, "big", order(12)) == (ORG, "big")
-    assert take_bus_event(cloud, ORG, "big", order(5, "e-2")) is None
-    assert take_bus_event(cloud, ORG, "gone", order(12)) is None
+    assert take_bus_event(
+        cloud.records, cloud.events.schedules, cloud.timing.clock, ORG, "big", event=order(12)
+    ) == (ORG, "big")
+    assert take_bus_event(
+        cloud.records, cloud.events.schedules, cloud.timing.clock, ORG, "big", event=order(12)
+    ) == (ORG, "big")
+    assert (
+        take_bus_event(
+            cloud.records,
+            cloud.events.schedules,
+            cloud.timing.clock,
+            ORG,
+            "big",
+            event=order(5, "e-2"),
+        )
+        is None
+    )
+    assert (
+        take_bus_event(
+            cloud.records, cloud.events.schedules, cloud.timing.clock, ORG, "gone", event=order(12)
+        )
+        is None
+    )
     (firing,) = shop.firings("big")
     assert (firing["event"]["type"], firing["event"]["id"]) == ("Order", "e-1")
 

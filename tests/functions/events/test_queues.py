@@ -75,7 +75,9 @@ class QueueShop(Shop):
                 raise RuntimeError("the function was stopped")
             asyncio.run(schedule_runner(self.world.engine).serve(org, name))
 
-        return take_messages(self.world.cloud, messages, serve)
+        return take_messages(
+            self.world.cloud.events.schedules, self.world.cloud.timing.clock, messages, serve
+        )
 
     def message(self, number: int, body: Any) -> dict[str, Any]:
         return {
@@ -135,8 +137,8 @@ def test_batch_whose_firing_was_lost_is_fired_when_its_messages_return(shop: Que
         StoredEvent(origin=first, firing="f1", time=1.0, payload=payload),
         StoredEvent(origin=second, firing="f1", time=1.0),
     ]
-    assert shop.world.cloud.schedules.add_events(ORG, "load", stored)
-    assert not shop.world.cloud.schedules.add_events(ORG, "load", stored[1:])
+    assert shop.world.cloud.events.schedules.add_events(ORG, "load", stored)
+    assert not shop.world.cloud.events.schedules.add_events(ORG, "load", stored[1:])
 
     assert shop.deliver(shop.message(1, 1)) == ["m-1"]  # the other one has the payload
     assert shop.deliver(shop.message(0, 0)) == []

@@ -133,7 +133,7 @@ def test_a_lost_holder_releases_the_limit(world: World) -> None:
 def test_a_holder_that_does_not_run_is_removed(world: World) -> None:
     pipeline = world.launch(serial(limited("load"), limited("next")))
     world.serve()
-    named = NamedLimits(world.cloud)
+    named = NamedLimits(world.cloud.records, world.cloud.timing)
     with world.engine.reading(ME.org, pipeline) as live:
         ended = lease_of(live, live.tree.nodes["/load"])  # type: ignore[arg-type]
     world.running()["/load"].finish()
@@ -369,7 +369,7 @@ def play(world: World, data: Any) -> None:
     states = [world.states(pipeline) for pipeline in launched]
     assert not [s for each in states for s in each.values() if s in ("queued", "running")]
     world.minute(GRACE)
-    assert not world.cloud.limits.read(ME.org)[0]
+    assert not world.cloud.records.limits.read(ME.org)[0]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -392,7 +392,7 @@ def test_random_histories_respect_limits_in_the_table(data: Any, records: TableL
 
 def test_processes_that_compete_never_exceed_a_limit(records: TableLimits) -> None:
     world = World(limits=records, sleep=time.sleep, jitter=random.random)
-    named = NamedLimits(world.cloud)
+    named = NamedLimits(world.cloud.records, world.cloud.timing)
     pipeline = world.launch(parallel(*(limited(f"n{n}", BOTH) for n in range(6))))
     with world.engine.reading(ME.org, pipeline) as live:
         nodes = [node for node in live.tree.nodes.values() if isinstance(node, LiveExec)]

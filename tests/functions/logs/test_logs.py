@@ -61,7 +61,9 @@ def printed(world: World, text: str) -> str:
     world.serve()
     (worker,) = world.living()
     assert worker.job is not None
-    world.cloud.logs.append(LogKey(pipeline_id, worker.job.path, 1, "stdout"), 0, text.encode())
+    world.cloud.storage.logs.append(
+        LogKey(pipeline_id, worker.job.path, 1, "stdout"), 0, text.encode()
+    )
     return pipeline_id
 
 
@@ -78,7 +80,7 @@ def search(world: World, pipeline_id: str, text: str, **more: object) -> LogMatc
 def test_output_is_returned_with_its_times(world: World) -> None:
     pipeline_id = printed(world, "one\ntwo\n")
     key = LogKey(pipeline_id, "/", 1, "stdout")
-    world.cloud.logs.append(key, 8, b"three\n", packed([(0, 5.0), (8, 7.0)]))
+    world.cloud.storage.logs.append(key, 8, b"three\n", packed([(0, 5.0), (8, 7.0)]))
 
     def times(*, wanted: bool) -> tuple[tuple[int, float], ...]:
         query = LogParams(id=pipeline_id, path="/", offset=8, times=wanted)
@@ -91,7 +93,7 @@ def test_output_is_returned_with_its_times(world: World) -> None:
 def test_outline_has_times_and_groups(world: World) -> None:
     pipeline_id = printed(world, "one\n")
     key = LogKey(pipeline_id, "/", 1, "stdout")
-    world.cloud.logs.append(key, 4, b"--- Two\n", packed([(0, 5.0), (4, 7.0)]))
+    world.cloud.storage.logs.append(key, 4, b"--- Two\n", packed([(0, 5.0), (4, 7.0)]))
     query = LogOutlineParams(id=pipeline_id, path="/")
 
     found = asyncio.run(world.pipelines().outline_log(query))
@@ -109,7 +111,7 @@ def test_the_merged_output_follows_a_running_command(world: World) -> None:
         return asyncio.run(world.pipelines().read_output(wanted))
 
     first = page()
-    world.cloud.logs.append(LogKey(pipeline_id, "/", 1, "stdout"), 22, b"ed\n")
+    world.cloud.storage.logs.append(LogKey(pipeline_id, "/", 1, "stdout"), 22, b"ed\n")
     following = page(at=first.next)
 
     assert [line.text for line in first.lines] == ["one", "ERROR two"]
@@ -148,7 +150,7 @@ def test_lines_that_came_meanwhile_are_counted(world: World) -> None:
     pipeline_id = printed(world, "one\ntwo\n")
     before = lines(world, pipeline_id)
     key = LogKey(pipeline_id, "/", 1, "stdout")
-    world.cloud.logs.append(key, before.size, b"three\nfo")
+    world.cloud.storage.logs.append(key, before.size, b"three\nfo")
 
     after = lines(world, pipeline_id, first=2)
 

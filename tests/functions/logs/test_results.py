@@ -80,7 +80,9 @@ def in_the_cloud(case: Case) -> Ended:
             inputs, result = hand.job.inputs, case.results.get(path[1:], "")
             if result:
                 result = json.dumps(json.loads(result), separators=(",", ":"))
-            world.cloud.logs.append(LogKey(pipeline_id, path, 1, "result"), 0, result.encode())
+            world.cloud.storage.logs.append(
+                LogKey(pipeline_id, path, 1, "result"), 0, result.encode()
+            )
             summary = OutputSummary(result=len(result)) if result else None
             hand.finish(exit_code=0, outputs=summary)
     (attempt,) = world.attempts(pipeline_id, "/use")
@@ -106,7 +108,7 @@ def test_result_can_be_read_in_the_cloud() -> None:
     pipeline_id = world.launch(serial("a"))
     world.serve()
     (hand,) = world.living()
-    world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b'{"a":1}')
+    world.cloud.storage.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b'{"a":1}')
     summary = OutputSummary(result=7, metrics=("m",), artifacts=2)
     hand.finish(exit_code=0, outputs=summary, output_bytes=12)
 
@@ -172,7 +174,7 @@ def test_pipelines_in_the_cloud_are_compared_and_have_a_history() -> None:
         pipeline_id = world.launch(serial("a"), title="history")
         world.serve()
         hand = next(one for one in world.living() if one.job is not None)
-        world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b"%d" % value)
+        world.cloud.storage.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b"%d" % value)
         hand.finish(exit_code=0, outputs=OutputSummary(result=1))
         ids.append(pipeline_id)
         world.minute()  # the next one is newer
@@ -205,7 +207,7 @@ def test_claim_repeated_after_a_reset_of_the_source_still_runs() -> None:
     pipeline_id = world.launch(serial("a", leaf("b", results=["/a"])))
     world.serve()
     (hand,) = world.living()
-    world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b"1")
+    world.cloud.storage.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b"1")
     hand.finish(exit_code=0)
     world.serve()
     assert hand.job is not None

@@ -116,7 +116,7 @@ def in_the_cloud(case: Case) -> Ended:
                 hand.finish(exit_code=3)
             else:
                 result = case.results.get(name, "").encode()
-                world.cloud.logs.append(LogKey(pipeline_id, path, 1, "result"), 0, result)
+                world.cloud.storage.logs.append(LogKey(pipeline_id, path, 1, "result"), 0, result)
                 summary = OutputSummary(result=len(result)) if result else None
                 hand.finish(exit_code=0, outputs=summary)
     with world.engine.reading(ME.org, pipeline_id) as live:

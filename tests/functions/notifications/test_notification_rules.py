@@ -55,7 +55,15 @@ def test_slack_and_mail_report_failures_and_recovery() -> None:
         settings = Settings(slack=slack.url, smtp=mail.url, sender="ci@example.com")
         for cause in (Cause.EXIT_CODE, Cause.EXIT_CODE, None, None):
             run(world, cause)
-            NotificationSender(world.cloud, world.diagnoses, settings).run()
+            NotificationSender(
+                world.cloud.records,
+                world.cloud.git,
+                world.cloud.secrets.vault,
+                world.cloud.installation.web_app,
+                world.cloud.timing.clock,
+                diagnoses=world.diagnoses,
+                settings=settings,
+            ).run()
 
     first, second, third = [asked.body["text"].splitlines()[0] for asked in slack.asked]
     assert first.endswith(": failed")
@@ -86,7 +94,15 @@ def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
     world.run_out(lambda _: Cause.EXIT_CODE)
     with web_service() as github:
         settings = Settings(github=f"{github.url}")
-        NotificationSender(world.cloud, world.diagnoses, settings).run()
+        NotificationSender(
+            world.cloud.records,
+            world.cloud.git,
+            world.cloud.secrets.vault,
+            world.cloud.installation.web_app,
+            world.cloud.timing.clock,
+            diagnoses=world.diagnoses,
+            settings=settings,
+        ).run()
 
     assert {asked.path for asked in github.asked} == {"/repos/acme/app/statuses/abc123"}
     # The status of the rule, and the status that every pipeline of a trigger sets.
@@ -102,7 +118,15 @@ def test_webhooks_reach_only_public_addresses_from_the_cloud() -> None:
     with web_service() as receiver:
         add(world, "hook", channel="webhook", to=receiver.url, on=("failure",))
         pipeline = run(world, Cause.EXIT_CODE)
-        NotificationSender(world.cloud, world.diagnoses, Settings(public_only=True)).run()
+        NotificationSender(
+            world.cloud.records,
+            world.cloud.git,
+            world.cloud.secrets.vault,
+            world.cloud.installation.web_app,
+            world.cloud.timing.clock,
+            diagnoses=world.diagnoses,
+            settings=Settings(public_only=True),
+        ).run()
 
     failed = world.nodes(pipeline)["/"].notifications[-1]
     assert (failed.delivery, receiver.asked) == (DeliveryState.FAILED, [])
@@ -137,7 +161,15 @@ def test_alerts_of_a_running_pipeline_are_sent_once_in_an_active_period() -> Non
             world.beat()
             world.minute(60)
         world.run_out()
-        NotificationSender(world.cloud, world.diagnoses, settings).run()
+        NotificationSender(
+            world.cloud.records,
+            world.cloud.git,
+            world.cloud.secrets.vault,
+            world.cloud.installation.web_app,
+            world.cloud.timing.clock,
+            diagnoses=world.diagnoses,
+            settings=settings,
+        ).run()
 
     told = [asked.body["text"].splitlines()[:2] for asked in slack.asked]
     subjects = [subject.rpartition(": ")[2] for subject, _ in told]

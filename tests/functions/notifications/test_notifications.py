@@ -73,7 +73,16 @@ def channel() -> Channel:
 
 @pytest.fixture
 def messenger(world: World, channel: Channel) -> NotificationSender:
-    return NotificationSender(world.cloud, world.diagnoses, Settings(), channel.send)
+    return NotificationSender(
+        world.cloud.records,
+        world.cloud.git,
+        world.cloud.secrets.vault,
+        world.cloud.installation.web_app,
+        world.cloud.timing.clock,
+        diagnoses=world.diagnoses,
+        settings=Settings(),
+        send=channel.send,
+    )
 
 
 def slack(event: str = "done", message: str = "Hi", **more: Any) -> list[Any]:
@@ -250,7 +259,16 @@ def test_later_notification_of_a_node_and_callback_waits_for_the_earlier(
 def test_while_one_sends_another_leaves_it_alone(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = NotificationSender(world.cloud, world.diagnoses, Settings(), channel.send)
+    other = NotificationSender(
+        world.cloud.records,
+        world.cloud.git,
+        world.cloud.secrets.vault,
+        world.cloud.installation.web_app,
+        world.cloud.timing.clock,
+        diagnoses=world.diagnoses,
+        settings=Settings(),
+        send=channel.send,
+    )
     tries: list[int] = []
 
     def meanwhile() -> None:
@@ -290,7 +308,16 @@ def test_notification_of_a_killed_sender_is_sent_by_another_after_the_lease(
 def test_slow_sender_does_not_overwrite_a_later_one(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = NotificationSender(world.cloud, world.diagnoses, Settings(), Channel().send)
+    other = NotificationSender(
+        world.cloud.records,
+        world.cloud.git,
+        world.cloud.secrets.vault,
+        world.cloud.installation.web_app,
+        world.cloud.timing.clock,
+        diagnoses=world.diagnoses,
+        settings=Settings(),
+        send=Channel().send,
+    )
 
     def sleep_through_the_lease() -> None:
         world.now += LEASE
@@ -362,7 +389,16 @@ def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     world = World()
     store = _Throttled(world.table, world.blobs, world.orgs)
     world.use(store=store)
-    messenger = NotificationSender(world.cloud, world.diagnoses, Settings(), channel.send)
+    messenger = NotificationSender(
+        world.cloud.records,
+        world.cloud.git,
+        world.cloud.secrets.vault,
+        world.cloud.installation.web_app,
+        world.cloud.timing.clock,
+        diagnoses=world.diagnoses,
+        settings=Settings(),
+        send=channel.send,
+    )
     pipeline = ran(world)
     store.refusals = 1
 
@@ -377,7 +413,15 @@ def test_slack_receives_the_message_of_the_callback(world: World) -> None:
     ran(world, slack(message="Build"))
 
     with web_service() as service:
-        NotificationSender(world.cloud, world.diagnoses, Settings(slack=service.url)).run()
+        NotificationSender(
+            world.cloud.records,
+            world.cloud.git,
+            world.cloud.secrets.vault,
+            world.cloud.installation.web_app,
+            world.cloud.timing.clock,
+            diagnoses=world.diagnoses,
+            settings=Settings(slack=service.url),
+        ).run()
 
     (asked,) = service.asked
     assert (asked.token, asked.body["channel"]) == ("xoxb-1", "#ops")
@@ -391,7 +435,13 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
     asyncio.run(pipelines.launch(LaunchRequest(tree=form(tree), run=True)))
     with mail_server() as mail:
         NotificationSender(
-            world.cloud, world.diagnoses, Settings(smtp=mail.url, sender="ci@example.com")
+            world.cloud.records,
+            world.cloud.git,
+            world.cloud.secrets.vault,
+            world.cloud.installation.web_app,
+            world.cloud.timing.clock,
+            diagnoses=world.diagnoses,
+            settings=Settings(smtp=mail.url, sender="ci@example.com"),
         ).run()
 
     ((to, _),) = mail.taken
@@ -401,7 +451,15 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
 def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
     pipeline = ran(world, ["done", ["email", {"to": "bob@example.com"}]])
 
-    NotificationSender(world.cloud, world.diagnoses, Settings()).run()
+    NotificationSender(
+        world.cloud.records,
+        world.cloud.git,
+        world.cloud.secrets.vault,
+        world.cloud.installation.web_app,
+        world.cloud.timing.clock,
+        diagnoses=world.diagnoses,
+        settings=Settings(),
+    ).run()
 
     (failed,) = new_notifications(world, pipeline)
     assert failed.delivery is DeliveryState.FAILED

@@ -80,7 +80,7 @@ class Desk(Office):
         return self.api.call(CONTROL, caller or self.owner, request)
 
     def entries(self) -> list[tuple[str, tuple[str, ...], int | None]]:
-        found = self.world.cloud.audit.page(ORG, AuditParams()).entries
+        found = self.world.cloud.records.audit.page(ORG, AuditParams()).entries
         return [(entry.operation, entry.paths, entry.status) for entry in found]
 
     def is_skipped(self) -> bool:
@@ -167,7 +167,7 @@ def test_interrupted_action_has_an_entry_without_a_status() -> None:
 
     assert interrupted.is_skipped()
     assert interrupted.entries() == [("control", ("/a",), None)]
-    entry = interrupted.world.cloud.audit.page(ORG, AuditParams()).entries[0]
+    entry = interrupted.world.cloud.records.audit.page(ORG, AuditParams()).entries[0]
     assert (entry.user, entry.subject, entry.request) == ("ann", interrupted.pipeline, "r-1")
 
 

@@ -304,7 +304,8 @@ class HaltingTokens(TableTokens):
 def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
     office = Office()
     tokens = HaltingTokens(office.world.table, lambda: 0.0)
-    trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
+    records = office.world.over(tokens=tokens).records
+    trusts = TrustedRuns(records, lambda: office.world.now, ME)
     asked = {"repository": "1", "ref": "refs/heads/main"}
     trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
 
@@ -755,7 +756,7 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.call(LIST, bob)[0] == 401
     assert office.world.vault.read("user/acme/bob") == {}
     assert office.world.vault.read("trigger/acme/app") == {}
-    assert office.world.cloud.triggers.list_by_name(ORG) == []
+    assert office.world.cloud.records.triggers.list_by_name(ORG) == []
     assert office.world.schedules.list_by_name(ORG) == []
     assert office.world.store.record(ORG, pipeline) is None
     assert [each.exists() for each in kept] == [False, True]
@@ -806,7 +807,7 @@ def test_personal_data_is_exported_and_erased(tmp_path: Path) -> None:
 def test_personal_data_is_exported_in_parts(tmp_path: Path) -> None:
     office = Office(folder=tmp_path)
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
-    folder = office.world.cloud.data._path(user_directory("acme", "bob"))  # type: ignore[attr-defined]
+    folder = office.world.cloud.storage.data._path(user_directory("acme", "bob"))  # type: ignore[attr-defined]
     names = [f"{part}/{n:03}" for part in ("a", "a/b", "a.b", "c/d/e") for n in range(300)]
     for name in names:
         file = folder / name
@@ -883,10 +884,10 @@ def test_invitation_becomes_a_member_through_the_app(front: Front) -> None:
 
 def test_name_with_a_plan_or_a_subscription_is_not_created(front: Front) -> None:
     cloud, (token, digest) = front.app.cloud, new_token()
-    cloud.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
+    cloud.records.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
     root = membership_digest("acme", "ann")
-    cloud.tokens.put(digest, Identity("acme", "ann", INHERITED), expires=None, parent=root)
-    cloud.orgs.set_plan("planned", cloud.orgs.plan("acme"))
+    cloud.records.tokens.put(digest, Identity("acme", "ann", INHERITED), expires=None, parent=root)
+    cloud.records.orgs.set_plan("planned", cloud.records.orgs.plan("acme"))
 
     assert front.call("POST", "/orgs", token, {"name": "planned"})[0] == 409
     assert front.call("POST", "/orgs", token, {"name": "unplanned"})[0] == 200

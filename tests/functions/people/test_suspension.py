@@ -14,7 +14,7 @@ from chalicelib.people.port import Identity, VerifiedRun
 from chalicelib.people.tokens import digest_of
 from chalicelib.secrets.injection import org_scope
 from chalicelib.triggers.launches import TriggerRun
-from chalicelib.triggers.triggers import TriggerHooks, lent_address
+from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, RefusedError
@@ -46,9 +46,23 @@ class Site:
         self.world = World()
         self.host = host
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(self.world.cloud, self.invoked.append)
+        hooks = TriggerHooks(
+            self.world.cloud.records,
+            self.world.cloud.timing,
+            self.world.cloud.secrets.vault,
+            self.invoked.append,
+        )
         self.hooks = Hooks(
-            None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
+            None,
+            lambda _event: None,
+            hooks,
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
         self.join("ann", m.Role.OWNER)
         self.join("bob", m.Role.ADMIN)
@@ -126,7 +140,13 @@ class Site:
         self.world.run_out(lambda _: Cause.EXIT_CODE)
         with web_service() as slack:
             NotificationSender(
-                self.world.cloud, self.world.diagnoses, Settings(slack=slack.url)
+                self.world.cloud.records,
+                self.world.cloud.git,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.installation.web_app,
+                self.world.cloud.timing.clock,
+                diagnoses=self.world.diagnoses,
+                settings=Settings(slack=slack.url),
             ).run()
         return len(slack.asked)
 
@@ -164,7 +184,7 @@ def test_removal_lists_and_suspends_everything(site: Site) -> None:
     assert delivery.result is t.DeliveryResult.FAILED
     assert "conducto members take-over trigger app" in (delivery.reason or "")
     with pytest.raises(RefusedError, match="lib is suspended: bob may not store it any more"):
-        lent_address(site.world.cloud, "acme", REPOSITORY, trigger="lib")
+        site.world.cloud.git.tokens.lent_address("acme", REPOSITORY, trigger="lib")
 
 
 def test_demotion_suspends_records_that_need_the_old_role(site: Site) -> None:

@@ -43,7 +43,7 @@ from conducto_core.run.operations import CONTROL, GET, LIST, TREE
 from support.cloud.aws import TABLE, aws
 from support.cloud.linked_agent import JSON, LinkedAgent, RelayWorld
 from support.cloud.throttle import calls_of
-from support.cloud.world import ME
+from support.cloud.world import ME, with_ports
 from support.trees import leaf, serial
 
 BOB = replace(ME, user="bob")
@@ -604,7 +604,7 @@ def test_idle_agent_costs_less_than_five_cents_a_month() -> None:
             agents=TableAgents(table), connections=(sockets := _TableSockets(table, clients))
         )
         world.tokens = TableTokens(table, lambda: world.now)  # type: ignore[assignment]
-        world.cloud = replace(world.cloud, tokens=world.tokens)
+        world.cloud = with_ports(world.cloud, tokens=world.tokens)
         world.engine = CommandProcessor(world.cloud)
         world.connections = sockets  # type: ignore[assignment]
         agent = LinkedAgent(world)

@@ -215,7 +215,7 @@ def test_a_request_that_gives_up_ends_the_turn_of_a_writer_that_has_read_its_inp
 def test_a_repeated_report_repeats_the_effects_that_may_be_lost() -> None:
     world, pipeline = started("a", limits=[LICENCE])
     hand, tokens = world.running()["/a"], completing(world)
-    assert NamedLimits(world.cloud).reader(ME.org).holders()
+    assert NamedLimits(world.cloud.records, world.cloud.timing).reader(ME.org).holders()
     world.engine._group._execute = lambda _: None  # the request dies after its entry
     assert hand.job is not None
     done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
@@ -225,7 +225,7 @@ def test_a_repeated_report_repeats_the_effects_that_may_be_lost() -> None:
     report(world, hand)
 
     assert tokens == [hand.token]
-    assert not NamedLimits(world.cloud).reader(ME.org).holders()
+    assert not NamedLimits(world.cloud.records, world.cloud.timing).reader(ME.org).holders()
 
 
 def test_a_snapshot_that_fails_loses_no_effects() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from chalicelib.workers.port import WorkerTask
 from conducto_core.asl.rules.partition import Size
 from conducto_core.run.model.states import State
 from support.cloud.aws import TABLE, aws
-from support.cloud.world import ME, World
+from support.cloud.world import ME, World, with_ports
 from support.trees import form, lazy, leaf, parallel, serial
 
 
@@ -108,7 +107,7 @@ def test_first_workers_are_launched_before_the_tree_is_read(world: World) -> Non
             found: bytes = world.store.definition(pipeline_id)
             return found
 
-    world.cloud = replace(world.cloud, store=Store())
+    world.cloud = with_ports(world.cloud, store=Store())
     background.run()
     assert launched == [2]
 
@@ -207,7 +206,7 @@ def test_workers_that_another_executor_launched_are_left_out(world: World) -> No
         def start(self, task: WorkerTask) -> None:
             started.append(task.worker_id)
 
-    world.cloud = replace(world.cloud, fleet=Fleet())
+    world.cloud = with_ports(world.cloud, fleet=Fleet())
     background.events = [repeated]
     background.run()
     assert started == []
@@ -224,7 +223,7 @@ def test_executor_that_waits_for_its_rate_is_at_work(world: World) -> None:
         looks.append(len(background.events))
 
     background.launch_delay = lambda _number: 90.0
-    world.cloud = replace(world.cloud, sleep=look)
+    world.cloud = with_ports(world.cloud, sleep=look)
     background.run()
     assert len(looks) > 2 * 90 / OUTDATED
     assert set(looks) == {0}  # the minute's check starts no other executor
@@ -237,7 +236,7 @@ def test_executor_that_waits_for_its_rate_hands_over_in_time(world: World) -> No
     world.launch(_wide(WAVE))
     background.launch_delay = lambda _number: 90.0
     background.seconds = lambda: RESERVE + 20 - sum(slept)  # type: ignore[method-assign]
-    world.cloud = replace(world.cloud, sleep=slept.append)
+    world.cloud = with_ports(world.cloud, sleep=slept.append)
     background.run()
     assert sum(slept) == 20
     assert world.fleet.tasks == {}
@@ -398,7 +397,7 @@ def test_pipelines_are_checked_although_single_calls_of_the_minute_fail(world: W
             raise ThrottledError("slow down")
         background.events.append(event.model_dump_json(exclude_defaults=True))
 
-    world.cloud = replace(world.cloud, invoke_background=invoke, fleet=Fleet())
+    world.cloud = with_ports(world.cloud, invoke_background=invoke, fleet=Fleet())
     Reconciler(CommandProcessor(world.cloud)).run()
     (missed,) = failures
     assert missed.checks is not None
@@ -421,7 +420,7 @@ def test_a_pipeline_with_too_many_tasks_for_an_event_is_listed_by_its_check(worl
         def all_running(self) -> dict[str, dict[str, str]]:
             return {pipeline: {f"w{n}": "arn" for n in range(MAX_LISTED + 1)}}
 
-    Reconciler(CommandProcessor(replace(world.cloud, fleet=Fleet()))).run()
+    Reconciler(CommandProcessor(with_ports(world.cloud, fleet=Fleet()))).run()
     (event,) = map(BackgroundEvent.model_validate_json, background.events)
     assert event.checks is not None
     assert [each.running for each in event.checks.pipelines] == [None]
@@ -461,7 +460,7 @@ def test_limits_that_a_request_could_not_release_are_released_in_the_background(
                 raise ConflictError("contended")
             world.limits.write(*given)
 
-    world.cloud = replace(world.cloud, limits=Contended(), sleep=slept.append)
+    world.cloud = with_ports(world.cloud, limits=Contended(), sleep=slept.append)
     world.engine = CommandProcessor(world.cloud)
     world.running()["/load"].finish()
     assert len(world.limits.read(ME.org)[0]) == 1

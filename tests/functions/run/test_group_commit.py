@@ -397,7 +397,16 @@ def protocol(broken: str = "", *, deaths: int, flights: int = 1) -> Protocol:
             flights,
             pickle.dumps(live),
             (a.id, b.id),
-            Claims(world.cloud, a.identity, world.engine.caches),
+            Claims(
+                world.cloud.records,
+                world.cloud.timing,
+                world.cloud.storage.logs,
+                world.cloud.secrets.references,
+                world.cloud.billing,
+                url=world.cloud.installation.url,
+                worker=a.identity,
+                caches=world.engine.caches,
+            ),
             live.cloud_machine.run,
             lambda access, _queued: inject_commands(world.vault, ME.org, access, {}),
         )

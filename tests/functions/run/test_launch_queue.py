@@ -87,7 +87,7 @@ def test_webhooks_at_a_full_plan_wait_in_order_and_survive_restarts(site: Queue)
         assert results == [Result.LAUNCHED] * (number + 1) + [Result.QUEUED] * (2 - number)
         site.end(list(reversed(site.deliveries()))[number].pipeline)
 
-    assert site.world.cloud.queue.list_by_name(ME.org) == []
+    assert site.world.cloud.records.queue.list_by_name(ME.org) == []
 
 
 def test_webhook_that_waited_for_its_window_fails_with_the_reason(site: Queue) -> None:

@@ -15,7 +15,7 @@ from conducto_core.installation.names import pipeline_directory
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import Lifecycle
 from conducto_core.run.model.states import Cause
-from support.cloud.world import ME, World
+from support.cloud.world import ME, World, with_ports
 from support.trees import leaf, serial
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def test_deletion_waits_until_the_workers_have_stopped(world: World) -> None:
 def test_a_long_deletion_continues_with_the_next_request(world: World) -> None:
     pipeline_id = finished(world)
     times = iter((0.0, 1.0))
-    world.engine.cloud = replace(world.cloud, clock=lambda: next(times, 1000.0))
+    world.engine.cloud = with_ports(world.cloud, clock=lambda: next(times, 1000.0))
     with pytest.raises(DeletionRunningError, match="it has much output or history"):
         delete(world, pipeline_id)
     world.engine.cloud = world.cloud

@@ -86,7 +86,7 @@ def test_a_pipeline_of_the_older_schema_continues_in_the_newer_one(
 ) -> None:
     world = world_over(clients, schema=NEXT)
     world.now = scenes.now
-    worker = world.cloud.tokens.find(digest_of(scenes.token))
+    worker = world.cloud.records.tokens.find(digest_of(scenes.token))
     assert worker is not None
 
     WorkerCalls(world.engine).report(
@@ -104,8 +104,8 @@ def test_a_pipeline_of_the_older_schema_continues_in_the_newer_one(
 
 
 def test_a_deletion_leaves_nothing(clients: Clients, world: World, scenes: Scenes) -> None:
-    world.cloud.logs.forget(scenes.failed)
-    world.cloud.store.forget(scenes.failed)
+    world.cloud.storage.logs.forget(scenes.failed)
+    world.cloud.records.store.forget(scenes.failed)
 
     left = dumped(clients, scenes)
     partitions = {item["pk"]["S"] for item in left["items"]}
@@ -126,14 +126,14 @@ def test_each_item_and_tree_has_the_number_of_its_schema(clients: Clients, scene
 def test_a_body_goes_through_the_steps_since_it_was_written(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
-    store = world_over(clients, schema=NEXT).cloud.store
+    store = world_over(clients, schema=NEXT).cloud.records.store
 
     definition: Any = unpack_form(store.definition(scenes.running))
     assert definition["record"]["title"] == "Running!"
     assert {a.env["SCHEMA"] for a in store.attempts(scenes.running)} == {"next"}
     assert _org(clients, NEXT)["steps"] == 1
     assert "steps" not in _org(clients, SCHEMA)  # reading changes nothing
-    assert all("SCHEMA" not in a.env for a in world.cloud.store.attempts(scenes.running))
+    assert all("SCHEMA" not in a.env for a in world.cloud.records.store.attempts(scenes.running))
 
 
 def test_replaced_definition_goes_through_the_steps_of_a_definition(clients: Clients) -> None:
@@ -147,7 +147,7 @@ def test_replaced_definition_goes_through_the_steps_of_a_definition(clients: Cli
         assert live.definition["record"]["title"] == "second!"
         assert live.plan_key is not None
         snapshot = snapshots.snapshot_of(live)
-        stored = newer.cloud.store.definition(pipeline)
+        stored = newer.cloud.records.store.definition(pipeline)
         again = snapshots.restore(ME.org, stored, snapshot, live.tree_of)
     assert again.definition["record"]["title"] == "second!"
 

@@ -180,11 +180,11 @@ def test_expired_tokens_give_no_permissions() -> None:
     world = World()
     now = world.now
     world.tokens.put("old", Identity("solo", "bot", INHERITED), expires=now + 10)
-    owner = current_user(world.cloud, "solo", "bot")
+    owner = current_user(world.cloud.records, "solo", "bot")
     world.now += 11
 
     assert owner is not None
-    assert current_user(world.cloud, "solo", "bot") is None
+    assert current_user(world.cloud.records, "solo", "bot") is None
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, 5.0), (2.0, 2.0)])

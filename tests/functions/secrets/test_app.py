@@ -144,7 +144,7 @@ def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
         assert status in (404, 409), (operation.name, status, response)
         assert "Train" not in json.dumps(response), operation.name
     assert front.call("GET", "/pipelines", stranger)[1]["pipelines"] == []
-    record = front.app.cloud.store.record("acme", mine)
+    record = front.app.cloud.records.store.record("acme", mine)
     assert record is not None
     assert not record.armed
 
@@ -266,7 +266,7 @@ def test_a_large_body_comes_by_way_of_the_bucket(front: Front) -> None:
     token = front.token()
     upload = front.call("POST", "/uploads", token)[1]
     assert upload["url"].startswith("https://")
-    front.app.cloud.blobs.put(upload["key"], json.dumps(LAUNCH).encode())
+    front.app.cloud.storage.blobs.put(upload["key"], json.dumps(LAUNCH).encode())
 
     status, response = front.call("POST", "/pipelines", token, None, {BODY_KEY: upload["key"]})
 
@@ -278,7 +278,7 @@ def test_action_by_way_of_the_bucket_is_audited_with_its_paths(front: Front) -> 
     mine = launched(front, token)
     key = front.call("POST", "/uploads", token)[1]["key"]
     padded = json.dumps({"action": "skip", "paths": ["/a"]}) + " " * (300 << 10)
-    front.app.cloud.blobs.put(key, padded.encode())
+    front.app.cloud.storage.blobs.put(key, padded.encode())
     sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", BODY_KEY: key}
 
     route = f"{API_ROOT}/pipelines/{mine}/control"
@@ -296,7 +296,7 @@ def test_action_by_way_of_the_bucket_is_audited_with_its_paths(front: Front) -> 
 
 def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
     key = front.call("POST", "/uploads", front.token())[1]["key"]
-    front.app.cloud.blobs.put(key, json.dumps(LAUNCH).encode())
+    front.app.cloud.storage.blobs.put(key, json.dumps(LAUNCH).encode())
 
     for wrong in (key, "trees/abc/x", "uploads/other/ann/../../acme/ann/x"):
         status, response = front.call(
@@ -310,7 +310,7 @@ def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
     token = front.token()
     tree = form(serial(leaf("a", doc="x" * (MAX_DIRECT + 1))))
     key = front.call("POST", "/uploads", token)[1]["key"]
-    front.app.cloud.blobs.put(key, json.dumps({"tree": tree}).encode())
+    front.app.cloud.storage.blobs.put(key, json.dumps({"tree": tree}).encode())
     status, response = front.call("POST", "/pipelines", token, None, {BODY_KEY: key})
     assert status == 200, response
     mine = response["pipeline"]["id"]
@@ -324,7 +324,7 @@ def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
 def test_throttled_table_returns_retry_after(front: Front) -> None:
     token = front.token()
     mine = launched(front, token)
-    client = front.app.cloud.store._table._clients.get("dynamodb")
+    client = front.app.cloud.records.store._table._clients.get("dynamodb")
 
     with throttled(client, "TransactWriteItems"):
         status, response = front.call(
@@ -351,7 +351,7 @@ def test_foreign_and_late_events_are_ignored(front: Front) -> None:
         }
         event = client.events.generate_cw_event("aws.states", "x", detail, [])
         client.lambda_.invoke("execution_ended", event)
-    assert list(front.app.cloud.store.open_pipelines()) == []
+    assert list(front.app.cloud.records.store.open_pipelines()) == []
     assert module.app is not None
 
 
@@ -363,7 +363,9 @@ def test_the_minute_rule_looks_after_open_pipelines(front: Front) -> None:
 
 def test_notifications_are_sent_every_minute(front: Front) -> None:
     token = front.token()
-    front.app.cloud.vault.replace(org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}}, "")
+    front.app.cloud.secrets.vault.replace(
+        org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}}, ""
+    )
     callback = ["queued", ["slack_status", {"recipient": "#ops", "message": "off it goes"}]]
     tree = form(serial(leaf("a", callbacks=[callback])))
     event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
@@ -373,7 +375,15 @@ def test_notifications_are_sent_every_minute(front: Front) -> None:
 
     with web_service() as service:
         settings = Settings(slack=service.url)
-        vars(front.app)["messenger"] = NotificationSender(front.app.cloud, diagnoses, settings)
+        vars(front.app)["messenger"] = NotificationSender(
+            front.app.cloud.records,
+            front.app.cloud.git,
+            front.app.cloud.secrets.vault,
+            front.app.cloud.installation.web_app,
+            front.app.cloud.timing.clock,
+            diagnoses=diagnoses,
+            settings=settings,
+        )
         pipeline = launched(front, token, tree=tree, run=True)
         front.client.lambda_.invoke("every_minute", event)
         front.client.lambda_.invoke("every_minute", event)
@@ -449,7 +459,7 @@ def test_a_revoked_token_subscribes_to_nothing_more(front: Front) -> None:
     mine, other = launched(front, token), launched(front, token)
     with taking_frames(gateway(front)):
         before = socket(front, "message", {"subscribe": mine, "token": token})
-        front.app.cloud.tokens.revoke_once(digest_of(token))
+        front.app.cloud.records.tokens.revoke_once(digest_of(token))
         after = socket(front, "message", {"subscribe": other})
 
     assert (before["statusCode"], after["statusCode"]) == (200, 403)

@@ -27,7 +27,7 @@ class Audited(World):
 
     def add(self, org: str, **fields: Any) -> str:
         given = {"user": "ann", "token": "0", "operation": "control", **fields}
-        return self.cloud.audit.add(org, AuditEntry(time=self.now, **given))
+        return self.cloud.records.audit.add(org, AuditEntry(time=self.now, **given))
 
     def copied(self) -> dict[str, list[dict[str, Any]]]:
         found = {}
@@ -42,14 +42,38 @@ def test_ended_requests_are_copied_once_for_each_organisation() -> None:
     world = Audited()
     world.now = 1_700_000_000.0
     position = world.add("acme", subject="abc-def")
-    world.cloud.audit.end("acme", position, 200, None)
+    world.cloud.records.audit.end("acme", position, 200, None)
     world.add("beta", user="bob")
-    assert copy_audit(world.cloud) == 0  # requests may still be in progress
+    assert (
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
+        == 0
+    )  # requests may still be in progress
     world.now += 60
     world.add("acme")
 
-    assert copy_audit(world.cloud) == 2
-    assert copy_audit(world.cloud) == 0
+    assert (
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
+        == 2
+    )
+    assert (
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
+        == 0
+    )
 
     acme, beta = sorted(world.copied())
     assert acme.startswith("conducto/test/acme/audit/2023-11-14/221320-")
@@ -84,10 +108,23 @@ def test_copy_that_was_interrupted_is_repeated_under_the_same_name() -> None:
         world.now += 1
     world.now += 60
     with pytest.raises(ConnectionError):
-        copy_audit(world.cloud)
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
     (name,) = world.bucket.names()
 
-    assert copy_audit(world.cloud) == 2
+    assert (
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
+        == 2
+    )
 
     assert world.bucket.names() == [name]
     assert len(world.copied()[name]) == 2
@@ -95,10 +132,18 @@ def test_copy_that_was_interrupted_is_repeated_under_the_same_name() -> None:
 
 def test_without_a_bucket_nothing_is_marked_or_copied() -> None:
     world = World()
-    world.cloud.audit.add(
+    world.cloud.records.audit.add(
         "acme", AuditEntry(time=world.now, user="ann", token="0", operation="control")
     )
     world.now += 60
 
-    assert list(world.cloud.audit.uncopied(world.now)) == []
-    assert copy_audit(world.cloud) == 0
+    assert list(world.cloud.records.audit.uncopied(world.now)) == []
+    assert (
+        copy_audit(
+            world.cloud.records,
+            world.cloud.storage.log_bucket,
+            world.cloud.installation.site,
+            world.cloud.timing.clock,
+        )
+        == 0
+    )

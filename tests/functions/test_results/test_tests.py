@@ -48,7 +48,7 @@ def run_tests(
     results = [TestResult(name=name, outcome="failed", message="wrong") for name in failed]
     results += [TestResult(name=name, outcome="passed", seconds=2) for name in passed]
     lines = "".join(each.model_dump_json(exclude_defaults=True) + "\n" for each in results)
-    world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "tests"), 0, lines.encode())
+    world.cloud.storage.logs.append(LogKey(pipeline_id, "/a", 1, "tests"), 0, lines.encode())
     counts = TestCounts(failed=len(failed), passed=len(passed))
     cause = Cause.EXIT_CODE if failed else None
     hand.finish(exit_code=1 if failed else 0, cause=cause, outputs=OutputSummary(tests=counts))
@@ -263,7 +263,7 @@ def hand_over(world: World, pipeline_id: str, test: str) -> None:
     world.serve()
     result = TestResult(name=test, outcome="flaky")
     line = result.model_dump_json(exclude_defaults=True) + "\n"
-    world.cloud.logs.append(LogKey(pipeline_id, "/a", 2, "tests"), 0, line.encode())
+    world.cloud.storage.logs.append(LogKey(pipeline_id, "/a", 2, "tests"), 0, line.encode())
     world.running()["/a"].finish(exit_code=0, outputs=OutputSummary(tests=TestCounts(flaky=1)))
     world.serve()
 

@@ -23,7 +23,7 @@ from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import user_scope
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef
-from chalicelib.triggers.triggers import TriggerHooks, lent_address
+from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Member, Role
@@ -69,9 +69,23 @@ class Site:
         self.folder = folder
         self.authority = authority
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(self.world.cloud, self.invoked.append)
+        hooks = TriggerHooks(
+            self.world.cloud.records,
+            self.world.cloud.timing,
+            self.world.cloud.secrets.vault,
+            self.invoked.append,
+        )
         self.hooks = Hooks(
-            None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
+            None,
+            lambda _event: None,
+            hooks,
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
         self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0))
         server.password = TOKEN
@@ -283,7 +297,9 @@ def test_fork_gets_no_token(site: Site) -> None:
     assert TOKEN not in build_inputs(site.world)
     assert site.server.with_password() == set()
     with pytest.raises(RefusedError, match="is not the repository of the trigger 'app'"):
-        lent_address(site.world.cloud, "acme", f"{site.server.url}/eve/app.git", trigger="app")
+        site.world.cloud.git.tokens.lent_address(
+            "acme", f"{site.server.url}/eve/app.git", trigger="app"
+        )
 
 
 def test_pull_request_of_the_repository_gets_the_token(site: Site) -> None:

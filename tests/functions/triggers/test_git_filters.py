@@ -58,8 +58,19 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(self.world.cloud, self.invoked.append),
-            EventHooks(self.world.cloud, lambda _place: None),
+            TriggerHooks(
+                self.world.cloud.records,
+                self.world.cloud.timing,
+                self.world.cloud.secrets.vault,
+                self.invoked.append,
+            ),
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
         self.run = TriggerRun(self.world.engine)
         host.people["octocat"] = OCTOCAT
@@ -178,7 +189,9 @@ def test_older_event_that_is_processed_late_launches_nothing(site: Site) -> None
     newest = site.sent("push", github_push(sha=NEWER))
     waiting = site.deliveries()[1]
     received = waiting.model_copy(update={"result": t.DeliveryResult.RECEIVED})
-    site.world.cloud.deliveries.put("acme", "app", received)  # its function had read it before
+    site.world.cloud.records.deliveries.put(
+        "acme", "app", received
+    )  # its function had read it before
     site.run.process(*late)
 
     newer, older = site.deliveries()
@@ -234,9 +247,9 @@ def test_comment_of_another_person_launches_nothing(
 ) -> None:
     site.config("[pr]\ncommand = x\n")
     site.add(people={"octocat": "ann"})
-    stored = site.world.cloud.triggers.get("acme", "app")
+    stored = site.world.cloud.records.triggers.get("acme", "app")
     person = stored.people[0].model_copy(update={"user": user})
-    site.world.cloud.triggers.put("acme", stored.model_copy(update={"people": (person,)}))
+    site.world.cloud.records.triggers.put("acme", stored.model_copy(update={"people": (person,)}))
     delivery = site.sent("issue_comment", github_comment("/conducto run", **sender))
 
     assert delivery.result is t.DeliveryResult.SKIPPED

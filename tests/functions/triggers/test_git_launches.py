@@ -13,7 +13,6 @@ from chalicelib.schedules.handlers import schedule_operations, serve_schedules
 from chalicelib.secrets.injection import user_scope
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
 from chalicelib.triggers.providers import HttpGitRefs
-from chalicelib.triggers.triggers import lent_address
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
@@ -164,7 +163,7 @@ def test_token_of_the_caller_is_sent_only_to_its_host() -> None:
         "https://gitlab.com/a/b",
     ]
     images = [ImageSpec(name=url, image="x", copy_url=url, copy_branch="main") for url in urls]
-    found = GitClones(world.cloud, ME).with_clones(images, {})
+    found = GitClones(world.cloud.records, world.cloud.git, ME).with_clones(images, {})
 
     assert refs.urls == ["https://x-access-token:t%2Fk@github.com/a/b", *urls[1:]]
     clones = [found[url].clone for url in urls]
@@ -187,7 +186,7 @@ def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
     scope = user_scope("acme", "ann")
     world.vault.replace(scope, {}, world.vault.read_version(scope)[1])
     with pytest.raises(RefusedError, match="ann has no secret GITHUB_TOKEN any more"):
-        lent_address(world.cloud, "acme", request.url, user="ann")
+        world.cloud.git.tokens.lent_address("acme", request.url, user="ann")
 
 
 def firing_of(site: Site, url: str) -> Firing:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -24,10 +23,11 @@ from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import membership_digest
-from chalicelib.triggers.github_app import app_scope, request_missed
+from chalicelib.triggers.github_app import request_missed
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
-from chalicelib.triggers.triggers import TriggerHooks, lent_address
+from chalicelib.triggers.tokens import app_scope
+from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.cloud_operations import OWN_BUILDS
@@ -45,7 +45,7 @@ from conducto_core.run.operations import CONTINUE, CONTROL, LAUNCH
 from conducto_core.triggers import model as g
 from conducto_core.triggers import model as t
 from support.cloud.builds import build_inputs, build_recipe
-from support.cloud.world import ME, STRANGER, World
+from support.cloud.world import ME, STRANGER, World, with_ports
 from support.git_provider import GitHost, git_host
 from support.trees import form, leaf, serial
 from support.webhooks import SHA, github_headers, github_push, packed
@@ -75,8 +75,19 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(self.world.cloud, self.invoked.append),
-            EventHooks(self.world.cloud, lambda _place: None),
+            TriggerHooks(
+                self.world.cloud.records,
+                self.world.cloud.timing,
+                self.world.cloud.secrets.vault,
+                self.invoked.append,
+            ),
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
         self.repository = f"{host.url}/acme/app"
         host.files["acme/app", SHA, t.CONFIG_FILE] = CONFIG
@@ -210,7 +221,15 @@ def test_push_launches_with_a_token_of_the_installation_and_gets_a_check(site: S
     assert (repositories, permissions["contents"]) == (["acme/app"], "read")
     assert len(site.host.apps.tokens) == 1  # one token serves an hour
     site.host.apps.tokens.clear()  # GitHub revokes it
-    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
+    NotificationSender(
+        site.world.cloud.records,
+        site.world.cloud.git,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.installation.web_app,
+        site.world.cloud.timing.clock,
+        diagnoses=site.world.diagnoses,
+        settings=Settings(),
+    ).run()
     # The pipeline of the push has a check, too, and it has not ended.
     assert "success" in {run.get("conclusion") for run in site.host.checks.runs}
     assert site.host.apps.refused == []
@@ -289,7 +308,7 @@ def test_temporary_error_of_github_is_not_final(site: Site) -> None:
     site.world.now += 7200
     site.host.down = True
     with pytest.raises(DeliveryError) as caught:
-        lent_address(site.world.cloud, "acme", site.repository, trigger="app")
+        site.world.cloud.git.tokens.lent_address("acme", site.repository, trigger="app")
     assert caught.value.temporary
 
 
@@ -322,9 +341,9 @@ def test_launch_from_git_stores_the_trigger_and_no_token(site: Site) -> None:
     site.create()
     site.add()
     refs = Refs()
-    cloud = replace(site.world.cloud, refs=refs)
+    cloud = with_ports(site.world.cloud, refs=refs)
     image = ImageSpec(name="x", image="base:1", copy_url=site.repository, copy_branch="main")
-    clone = GitClones(cloud, ME).with_clones([image], {})["x"].clone
+    clone = GitClones(cloud.records, cloud.git, ME).with_clones([image], {})["x"].clone
 
     tokens = list(site.host.apps.tokens)  # the second one after GitHub rejected the first one
     assert [token in url for token, url in zip(tokens, refs.urls, strict=True)] == [True, True]
@@ -405,9 +424,9 @@ def test_token_is_sent_to_the_host_of_the_app_only(site: Site) -> None:
     site.add()
     evil = "https://evil.example.com/acme/app.git"
     with pytest.raises(RefusedError, match="not the repository"):
-        lent_address(site.world.cloud, "acme", evil, trigger="app")
+        site.world.cloud.git.tokens.lent_address("acme", evil, trigger="app")
     with pytest.raises(RefusedError, match="no trigger"):
-        lent_address(site.world.cloud, "other", site.repository, trigger="app")
+        site.world.cloud.git.tokens.lent_address("other", site.repository, trigger="app")
 
 
 def test_only_administrators_use_the_app(site: Site) -> None:
@@ -488,11 +507,21 @@ def test_missed_webhooks_are_requested_again_every_ten_minutes(site: Site) -> No
         _sent(3, "old", 503, now - 3 * 600),
     ]
 
-    request_missed(site.world.cloud)
+    request_missed(
+        site.world.cloud.records,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.git.github,
+        site.world.cloud.timing.clock,
+    )
     assert sorted(site.host.apps.redelivered) == [8, 9]
 
     site.world.now += 60
-    request_missed(site.world.cloud)
+    request_missed(
+        site.world.cloud.records,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.git.github,
+        site.world.cloud.timing.clock,
+    )
     assert len(site.host.apps.redelivered) == 2
 
 
@@ -502,7 +531,12 @@ def test_webhooks_of_a_deleted_app_are_not_requested(site: Site) -> None:
     site.world.now = 1_000_000 * 600.0
     site.host.apps.deliveries = [_sent(9, "throttled", 429, site.world.now)]
 
-    request_missed(site.world.cloud)
+    request_missed(
+        site.world.cloud.records,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.git.github,
+        site.world.cloud.timing.clock,
+    )
 
     assert site.host.apps.redelivered == []
 
@@ -512,10 +546,20 @@ def test_unreachable_github_is_asked_again_later(site: Site) -> None:
     site.world.now = 1_000_000 * 600.0
     site.host.down = True
 
-    request_missed(site.world.cloud)
+    request_missed(
+        site.world.cloud.records,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.git.github,
+        site.world.cloud.timing.clock,
+    )
 
     site.host.down = False
     site.host.apps.deliveries = [_sent(9, "throttled", 429, site.world.now)]
     site.world.now += 600
-    request_missed(site.world.cloud)
+    request_missed(
+        site.world.cloud.records,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.git.github,
+        site.world.cloud.timing.clock,
+    )
     assert site.host.apps.redelivered == [9]

@@ -82,7 +82,15 @@ def run_out(site: Site, delivery: t.Delivery, cause: Cause | None) -> list[dict[
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: cause)
-    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
+    NotificationSender(
+        site.world.cloud.records,
+        site.world.cloud.git,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.installation.web_app,
+        site.world.cloud.timing.clock,
+        diagnoses=site.world.diagnoses,
+        settings=Settings(),
+    ).run()
     assert {(name, sha) for name, sha, _ in site.host.statuses} <= {("acme/app", SHA)}
     return [body for _, _, body in site.host.statuses]
 
@@ -260,5 +268,5 @@ def test_status_of_a_commit_that_was_force_pushed_away_is_given_up(
     run_out(site, delivery, None)
 
     assert site.host.statuses == []
-    due = site.world.cloud.store.outgoing_due(site.world.now + 86_400)
+    due = site.world.cloud.records.store.outgoing_due(site.world.now + 86_400)
     assert list(due) == []

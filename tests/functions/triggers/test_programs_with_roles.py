@@ -69,9 +69,9 @@ def test_trigger_of_a_member_proves_nothing(site: Site) -> None:
 
 
 def test_trigger_without_token_proves_nothing_because_it_can_be_taken_over(site: Site) -> None:
-    trigger = site.world.cloud.triggers.get("acme", "app")
+    trigger = site.world.cloud.records.triggers.get("acme", "app")
     assert trigger is not None
-    site.world.cloud.triggers.put("acme", trigger.model_copy(update={"has_token": False}))
+    site.world.cloud.records.triggers.put("acme", trigger.model_copy(update={"has_token": False}))
 
     assert program_of(pushed(site).git) is None
 
@@ -121,7 +121,7 @@ def test_generic_trigger_with_its_own_command_proves_nothing(site: Site) -> None
         branch="main",
         sha=SHA,
     )
-    trigger = site.world.cloud.triggers.get("acme", "app")
+    trigger = site.world.cloud.records.triggers.get("acme", "app")
     assert trigger is not None
     delivery = t.Delivery(id="00000000000001-a", time=1.0, event=event)
     launched = site.run.launch("acme", trigger, delivery)

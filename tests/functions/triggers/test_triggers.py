@@ -20,7 +20,8 @@ from chalicelib.schedules.handlers import schedule_operations
 from chalicelib.secrets.injection import inject_commands, org_scope
 from chalicelib.triggers.launches import TriggerRun, in_turn
 from chalicelib.triggers.providers import GitProviders
-from chalicelib.triggers.triggers import MAX_WEBHOOKS, TriggerHooks, trigger_scope
+from chalicelib.triggers.tokens import trigger_scope
+from chalicelib.triggers.triggers import MAX_WEBHOOKS, TriggerHooks
 from chalicelib.triggers.webhooks import MAX_BODY, Hooks
 from conducto.integrations.http import DeliveryError
 from conducto_core.debug.model import DebugRequest
@@ -67,8 +68,19 @@ class Site:
         self.host = host
         self.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(self.world.cloud, self.invoked.append)
-        events = EventHooks(self.world.cloud, lambda _place: None)
+        hooks = TriggerHooks(
+            self.world.cloud.records,
+            self.world.cloud.timing,
+            self.world.cloud.secrets.vault,
+            self.invoked.append,
+        )
+        events = EventHooks(
+            self.world.cloud.records,
+            self.world.cloud.secrets.vault,
+            self.world.cloud.events.schedules,
+            self.world.cloud.timing.clock,
+            lambda _place: None,
+        )
         self.hooks = Hooks(None, lambda _event: None, hooks, events)
         self.run = TriggerRun(self.world.engine)
         host.files["acme/app", SHA, t.CONFIG_FILE] = CONFIG
@@ -135,7 +147,15 @@ def test_status_of_the_commit_is_that_of_the_pipeline(site: Site) -> None:
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: None)
-    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
+    NotificationSender(
+        site.world.cloud.records,
+        site.world.cloud.git,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.installation.web_app,
+        site.world.cloud.timing.clock,
+        diagnoses=site.world.diagnoses,
+        settings=Settings(),
+    ).run()
 
     found = [(repo, sha, body["state"]) for repo, sha, body in site.host.statuses]
     assert found[0] == ("acme/app", SHA, "pending")
@@ -260,7 +280,7 @@ def test_repeated_delivery_ignores_its_own_pipeline(site: Site, rule: str) -> No
     launched = site.pushed()
     received = {"result": t.DeliveryResult.RECEIVED, "pipeline": None, "section": None}
     lost = launched.model_copy(update=received)  # the function ended before it stored the result
-    site.world.cloud.deliveries.put("acme", "app", lost)
+    site.world.cloud.records.deliveries.put("acme", "app", lost)
     site.world.now += 300
     site.run.run()
 
@@ -271,20 +291,20 @@ def test_repeated_delivery_ignores_its_own_pipeline(site: Site, rule: str) -> No
 
 
 def test_delivery_that_always_fails_is_given_up_and_does_not_block(site: Site) -> None:
-    owner = site.world.cloud.triggers.get("acme", "app")
+    owner = site.world.cloud.records.triggers.get("acme", "app")
     broken = owner.model_copy(update={"name": "bad", "api": "https://[broken"})
-    site.world.cloud.triggers.put("acme", broken)
+    site.world.cloud.records.triggers.put("acme", broken)
     site.send("push", github_push())
     good = site.deliveries()[0]
     for number in range(3):
         bad = good.model_copy(update={"id": f"{good.id}{number}"})
-        site.world.cloud.deliveries.add("acme", "bad", bad, f"b-{number}")
+        site.world.cloud.records.deliveries.add("acme", "bad", bad, f"b-{number}")
     site.world.now += 300
     site.run.run()
-    after = site.world.cloud.deliveries.get("acme", "bad", f"{good.id}0")
+    after = site.world.cloud.records.deliveries.get("acme", "bad", f"{good.id}0")
     site.world.now += 6 * 3600
     site.run.run()
-    last = site.world.cloud.deliveries.get("acme", "bad", f"{good.id}0")
+    last = site.world.cloud.records.deliveries.get("acme", "bad", f"{good.id}0")
 
     assert site.deliveries()[0].result is t.DeliveryResult.LAUNCHED
     assert (after.result, after.reason) == (
@@ -293,17 +313,17 @@ def test_delivery_that_always_fails_is_given_up_and_does_not_block(site: Site) -
     )
     assert last.result is t.DeliveryResult.FAILED
     assert last.reason == f"given up after six hours: {after.reason}"
-    assert list(site.world.cloud.deliveries.open()) == []
+    assert list(site.world.cloud.records.deliveries.open()) == []
 
 
 def test_run_ends_in_time_and_takes_organisations_in_turn(site: Site) -> None:
     event = t.GitEvent(kind="push", url=REPOSITORY, repository="acme/app", branch="main")
     for number, org in enumerate(["few", "many", "many", "many"]):  # the last one is the newest
         delivery = t.Delivery(id=f"{number:014d}-x", time=1.0, event=event)
-        site.world.cloud.deliveries.add(org, "gone", delivery, str(number))
+        site.world.cloud.records.deliveries.add(org, "gone", delivery, str(number))
     site.run.run(seconds=0)
-    untouched = len(site.world.cloud.deliveries.open())
-    found = in_turn(site.world.cloud.deliveries.open())
+    untouched = len(site.world.cloud.records.deliveries.open())
+    found = in_turn(site.world.cloud.records.deliveries.open())
 
     assert untouched == 4
     assert [(org, int(id_[:14])) for org, _, id_ in found] == [
@@ -447,7 +467,15 @@ def test_gitlab_webhook_launches_and_sets_the_status(site: Site) -> None:
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: Cause.EXIT_CODE)
-    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
+    NotificationSender(
+        site.world.cloud.records,
+        site.world.cloud.git,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.installation.web_app,
+        site.world.cloud.timing.clock,
+        diagnoses=site.world.diagnoses,
+        settings=Settings(),
+    ).run()
 
     assert delivery.result is t.DeliveryResult.LAUNCHED
     states = [body["state"] for _, _, body in site.host.statuses]
@@ -523,7 +551,15 @@ def test_status_is_not_sent_to_a_private_address_from_the_cloud(site: Site, prov
         GitProviders(settings).set_status(trigger, "token", SHA, "x", None)
     if provider == "github":
         site.pushed()
-    NotificationSender(site.world.cloud, site.world.diagnoses, settings).run()
+    NotificationSender(
+        site.world.cloud.records,
+        site.world.cloud.git,
+        site.world.cloud.secrets.vault,
+        site.world.cloud.installation.web_app,
+        site.world.cloud.timing.clock,
+        diagnoses=site.world.diagnoses,
+        settings=settings,
+    ).run()
     assert site.host.statuses == []
 
 

@@ -94,7 +94,7 @@ def test_usage_of_a_deleted_pipeline_is_known(world: World) -> None:
     for _ in range(2):
         world.now += 2 * DAY
         Retention(world.engine).run()
-    assert world.cloud.store.record(ME.org, pipeline) is None
+    assert world.cloud.records.store.record(ME.org, pipeline) is None
 
     *_, spent = usage(world, nodes=5).pipelines
     assert (spent.id, spent.title, spent.seconds, spent.nodes) == (pipeline, "Gone", 60.0, ())

@@ -76,9 +76,23 @@ class Installation:
         )
         self.world.engine = CommandProcessor(self.world.cloud)
         self.run = BillingRun(self.world.engine, ports)
-        triggers = TriggerHooks(self.world.cloud, lambda _: None)
+        triggers = TriggerHooks(
+            self.world.cloud.records,
+            self.world.cloud.timing,
+            self.world.cloud.secrets.vault,
+            lambda _: None,
+        )
         self.hooks = Hooks(
-            ports, self._invoke, triggers, EventHooks(self.world.cloud, lambda _place: None)
+            ports,
+            self._invoke,
+            triggers,
+            EventHooks(
+                self.world.cloud.records,
+                self.world.cloud.secrets.vault,
+                self.world.cloud.events.schedules,
+                self.world.cloud.timing.clock,
+                lambda _place: None,
+            ),
         )
 
     def close(self) -> None:
@@ -183,7 +197,7 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     assert status.accrued == pytest.approx(sum(day.dollars for day in status.days))
     assert status.accrued == pytest.approx(sum(each.dollars for each in status.pipelines))
     (charge,) = status.pipelines
-    record = world.cloud.store.record(ME.org, pipeline)
+    record = world.cloud.records.store.record(ME.org, pipeline)
     assert record is not None
     assert (charge.id, charge.title) == (pipeline, record.title)
     check_bill(status)
@@ -303,8 +317,24 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     deep = b"[" * 100_000
     assert answer(deep, signature(deep, secret, now)) == 400
     assert answer(body, signature(body, secret, now), "github") == 404
-    events = EventHooks(here.world.cloud, lambda _: None)
-    off = Hooks(None, lambda _: None, TriggerHooks(here.world.cloud, lambda _: None), events)
+    events = EventHooks(
+        here.world.cloud.records,
+        here.world.cloud.secrets.vault,
+        here.world.cloud.events.schedules,
+        here.world.cloud.timing.clock,
+        lambda _: None,
+    )
+    off = Hooks(
+        None,
+        lambda _: None,
+        TriggerHooks(
+            here.world.cloud.records,
+            here.world.cloud.timing,
+            here.world.cloud.secrets.vault,
+            lambda _: None,
+        ),
+        events,
+    )
     assert off.receive("stripe", {}, body).status == 404
     with pytest.raises(SignatureError):
         here.provider.event(body, "t=1,v1=00")
@@ -339,7 +369,7 @@ def test_refused_usage_is_logged_and_in_the_audit_log(
 
     (logged,) = [each for each in caplog.records if each.getMessage() == REFUSED]
     assert (logged.orgs, logged.levelname) == ([ME.org], "ERROR")  # type: ignore[attr-defined]
-    (entry,) = here.world.cloud.audit.page(ME.org, AuditParams()).entries
+    (entry,) = here.world.cloud.records.audit.page(ME.org, AuditParams()).entries
     assert (entry.operation, entry.subject) == ("report_usage", "meter_event_customer_not_found")
     assert list(here.records.waiting_events()) == []
 

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.operation import SUBPROTOCOL
 from conducto_local.remote.policy import LinkSettings, write_settings
 from support.cloud.linked_agent import JSON
-from support.cloud.world import ME, World
+from support.cloud.world import ME, World, with_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +89,7 @@ class LiveRelay(World):
     def deploy(self) -> None:
         """Replace the code; the table stays."""
         ports = self.over(sleep=self._sleep)
-        self.cloud = replace(ports, clock=time.time)
+        self.cloud = with_ports(ports, clock=time.time)
         self.engine = CommandProcessor(self.cloud)
         self.api = Api(self.engine, lambda _: MemoryResponses())
         self.sockets = Sockets(self.engine)

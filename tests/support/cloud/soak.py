@@ -541,7 +541,7 @@ class Soak:
             problems += self._check_ends(name)
             waiting = self._store.waiting(name, 10)
             problems += [f"{name}: an input waits: {each}" for each in waiting]
-        workers = self.world.cloud.orgs.in_use(ME.org).workers
+        workers = self.world.cloud.records.orgs.in_use(ME.org).workers
         if workers:
             problems.append(f"{workers} workers are counted, and none is left")
 

@@ -79,10 +79,12 @@ def play(clients: Clients) -> Scenes:
     """Let happen what leaves an item of each kind."""
     world = world_over(clients, snapshot_every=2)
     cloud = world.cloud
-    cloud.orgs.set_plan(ME.org, LARGE)
+    cloud.records.orgs.set_plan(ME.org, LARGE)
     failed = _failed(world)
     worker = _running(world)
-    cloud.tokens.put(digest_of(TOKEN), Identity("acme", "ann", ME.permissions), expires=None)
+    cloud.records.tokens.put(
+        digest_of(TOKEN), Identity("acme", "ann", ME.permissions), expires=None
+    )
     cloud.connections.opened(SOCKET, ME.org)
     cloud.connections.put(SOCKET, ME.org, worker.task.pipeline_id, 3)
     responses = IdempotencyTable(DynamoTable(clients, TABLE), (ME.org, ME.user))
@@ -90,14 +92,14 @@ def play(clients: Clients) -> Scenes:
     responses.finish(KEY, b"answer")
     files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     files.of_pipeline(failed)
-    cloud.orgs.add_usage(ME.org, "2026-11", "a worker", 60.0, 0.25)
+    cloud.records.orgs.add_usage(ME.org, "2026-11", "a worker", 60.0, 0.25)
     shell = Shell(
         "s1", ME.org, failed, ME.user, "/check", 1, 0.25, 2.0, world.now, world.now + 60.0
     )
-    cloud.shells.open(shell)
-    cloud.shells.started(shell, "arn:task")
-    cloud.shells.is_up(shell)
-    cloud.shells.end(shell, "its time is over")
+    cloud.records.shells.open(shell)
+    cloud.records.shells.started(shell, "arn:task")
+    cloud.records.shells.is_up(shell)
+    cloud.records.shells.end(shell, "its time is over")
     return Scenes(worker.task.pipeline_id, worker.task.token, failed, world.now)
 
 

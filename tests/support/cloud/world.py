@@ -11,7 +11,7 @@ import base64
 import contextlib
 import gzip
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,18 +32,23 @@ from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import Update
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
+from chalicelib.errors import Timing
+from chalicelib.events.port import EventPorts
+from chalicelib.installation import Installation
+from chalicelib.logs.port import Storage
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, new_token
 from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
+from chalicelib.secrets.references import SecretPorts
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
-from chalicelib.workers.port import TaskEnd
+from chalicelib.workers.port import Compute, TaskEnd
 from conducto_core.asl.rules.naming import Site
-from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
 from conducto_core.programs.model import ContinueRequest
@@ -129,31 +134,27 @@ class World:
         self.use(**overrides)
 
     def over(self, **overrides: Any) -> Dependencies:
-        """Return the ports, with some replaced."""
-        ports = {
-            **vars(self.records),
-            "logs": self.logs,
-            "blobs": self.blobs,
-            "data": self.data,
-            "machines": self.machines,
-            "fleet": self.fleet,
-            "vault": self.vault,
-            "schedules": self.schedules,
-            "git": GitProviders(Settings()),
-            "refs": HttpGitRefs(public_only=False),
-            "github": GithubApps(Settings(), lambda: self.now),
-            "provider": self.provider,
-            "connections": self.connections,
-            "builder": self.builder,
-            "max_machine_size": MAX_SIZE,
-            "sleep": lambda _: None,
-        }
-        return Dependencies(
-            site=SITE,
-            url=lambda: "https://api.invalid",
-            clock=lambda: self.now,
-            **{**ports, "jitter": lambda: 0.5, **overrides},
+        """Return the parts, some of them, or of their ports, replaced."""
+        apps = GithubApps(Settings(), lambda: self.now)
+        parts = Dependencies(
+            records=self.records,
+            storage=Storage(self.logs, self.blobs, self.data),
+            compute=Compute(self.fleet, self.machines),
+            secrets=SecretPorts(self.vault),
+            git=GitPorts(
+                GitProviders(Settings()),
+                HttpGitRefs(public_only=False),
+                apps,
+                GitTokens(self.records, self.vault, apps),
+            ),
+            installation=Installation(SITE, url=lambda: "https://api.invalid"),
+            timing=Timing(lambda: self.now, lambda _: None, lambda: 0.5),
+            provider=self.provider,
+            events=EventPorts(self.schedules),
+            connections=self.connections,
+            builder=self.builder,
         )
+        return with_ports(parts, **overrides)
 
     def use(self, **overrides: Any) -> None:
         """Replace some ports."""
@@ -345,6 +346,27 @@ class World:
             path = min(running)
             running[path].finish(cause(path))
         raise AssertionError("it does not come to an end")
+
+
+#: Names of ports in `EventPorts` and `GitPorts` that say more than those of their fields.
+_IN_GROUPS = {
+    "git": {"refs": "refs", "github": "github"},
+    "events": {"event_rules": "rules", "event_queues": "queues"},
+}
+
+
+def with_ports(cloud: Dependencies, **ports: Any) -> Dependencies:
+    """Return the parts with others, by the name of a part or of something in a part."""
+    for part in fields(cloud):
+        group = getattr(cloud, part.name)
+        if part.name not in ports and is_dataclass(group) and not isinstance(group, type):
+            known = _IN_GROUPS.get(part.name, {})
+            names = {**{each.name: each.name for each in fields(group)}, **known}
+            inner = names.keys() & ports.keys()
+            if inner:
+                found = {names[name]: ports.pop(name) for name in inner}
+                ports[part.name] = replace(group, **found)
+    return replace(cloud, **ports)
 
 
 class WorkerCalls:

@@ -12,7 +12,7 @@ import pytest
 import conducto as co
 from chalicelib.data.copy_jobs import MAX_AT_ONCE
 from conducto_client import Client
-from conducto_client.client import CHUNK
+from conducto_client.calls import CHUNK
 from conducto_client.transport.cloud import CloudTransport
 from conducto_client.transport.port import Endpoint
 from conducto_core.api.operation import API_ROOT

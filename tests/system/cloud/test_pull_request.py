@@ -115,7 +115,7 @@ class Walk:
         code = location.partition("?code=")[2].partition("&")[0]
         given = t.GithubAppCode(code=code, state=begun.state)
         app = self.me.client.call(FINISH_GITHUB_APP, NoParams(), given)
-        store = App(os.environ, Clients()).cloud.apps
+        store = App(os.environ, Clients()).cloud.records.apps
         store.put(self.me.org, app.model_copy(update={"host": self.server.url}))
         self.host.apps.installed["acme/app"] = 77
 

@@ -109,7 +109,7 @@ def test_due_schedule_launches_a_pipeline_and_notes_its_end(me: Cloud) -> None:
 
 def rewind(org: str, name: str) -> None:
     """Let a schedule exist for half an hour; the functions read the clock of the machine."""
-    store = App(os.environ, Clients()).cloud.schedules
+    store = App(os.environ, Clients()).cloud.events.schedules
     made = store.get(org, name)
     assert made is not None
     assert store.change(org, made, rules.started(made, time.time() - 1800)) is not None

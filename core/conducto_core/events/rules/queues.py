@@ -45,7 +45,7 @@ def read_queues(text: str, region: str | None = None) -> frozenset[tuple[str, st
     Raises:
         ValueError: The text is invalid.
     """
-    found = set()
+    found: set[tuple[str, str]] = set()
     for part in filter(None, (one.strip() for one in text.split(","))):
         org, equals, arn = part.partition("=")
         match = _ARN.fullmatch(arn)

@@ -27,7 +27,8 @@ from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, child_path, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
-from conducto_core.tree.rules.resolve import Form, resolve, resolve_generated
+from conducto_core.tree.rules.resolve import resolve, resolve_generated
+from conducto_core.tree.rules.written import Form
 
 #: Maximum number of names in a reason.
 _NAMED: Final = 3

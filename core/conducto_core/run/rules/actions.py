@@ -30,7 +30,7 @@ from conducto_core.run.rules.tree_state import (
     turns_below,
 )
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
-from conducto_core.tree.rules.resolve import ENV_PREFIX
+from conducto_core.tree.rules.written import ENV_PREFIX
 
 #: Parameters that only an Exec has, and those that only a group has.
 _EXEC_ONLY = {"command"}

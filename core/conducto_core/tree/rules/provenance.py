@@ -14,7 +14,7 @@ from conducto_core.run.model.labels import duration
 from conducto_core.run.model.responses import CallbackView, Parameter, Variable
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import Callback, NodeSpec, SpotUse
-from conducto_core.tree.rules.resolve import ENV_PREFIX
+from conducto_core.tree.rules.written import ENV_PREFIX
 
 Chain = Sequence[NodeSpec]
 

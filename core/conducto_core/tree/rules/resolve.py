@@ -5,17 +5,16 @@ every value, and passes inherited values down. Errors name the node's path, and 
 anything runs.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire import fields
 from conducto.wire.buckets import merged as merged_buckets
 from conducto.wire.buckets import to_buckets
-from conducto.wire.caching import check_code, to_cache
-from conducto.wire.conditions import Condition, to_condition
-from conducto.wire.maps import GIVEN, MapOptions, to_options
+from conducto.wire.caching import check_code
+from conducto.wire.maps import GIVEN
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto.wire.services import merged as merged_services
@@ -31,7 +30,6 @@ from conducto_core.images.rules import (
     provide_package,
     resolve_images,
 )
-from conducto_core.limits.rules import merged
 from conducto_core.machines.model import NO_USES, MachineClass, MemoryUses
 from conducto_core.machines.rules import MACHINES_PART, classes_in, find_class
 from conducto_core.programs.rules.memory import MEMORY_PART, auto_mem, uses_in, with_doubling
@@ -39,20 +37,19 @@ from conducto_core.programs.rules.programs import call_of
 from conducto_core.results.rules import check_results, moved_results, results_of
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import (
-    Approval,
     Caching,
     Callback,
     NamedLimit,
     NodeSpec,
     Pipeline,
     Placement,
-    SpotUse,
     ancestors,
     child_path,
     parent_of,
 )
 from conducto_core.tree.rules import callbacks as cb
 from conducto_core.tree.rules import checks
+from conducto_core.tree.rules import written as read
 from conducto_core.tree.rules.callbacks import (
     CACHED,
     CACHED_FILES,
@@ -62,8 +59,8 @@ from conducto_core.tree.rules.callbacks import (
     pool_below,
     pool_of_exec,
 )
+from conducto_core.tree.rules.written import Form
 
-ENV_PREFIX: Final = "__env__"
 #: Name of the only child of a Lazy's target whose generated root is an Exec.
 SINGLE: Final = "exec"
 
@@ -71,22 +68,6 @@ SINGLE: Final = "exec"
 _OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line", "calls"})
 
 
-def _mem(value: float | str) -> float:
-    return fields.DEFAULT_MEM if value == fields.AUTO else float(value)
-
-
-#: The parameters that are fields of a placement, with their checks.
-_PLACED: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "cpu": lambda value: fields.check_amount("cpu", value),
-    "mem": lambda value: _mem(fields.check_mem(value)),
-    "gpu": fields.check_gpu,
-    "arch": fields.check_arch,
-    "spot": lambda value: SpotUse.from_field(fields.check_spot(value)),
-    "requires_docker": lambda value: fields.check_flag("requires_docker", value),
-    "docker_run_args": lambda value: tuple(fields.check_docker_run_args(value)),
-}
-
-Form = Mapping[str, Any]
 #: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
 #: node's own value, so that the inherited one applies; for an environment variable, it removes the
 #: inherited one, too.
@@ -286,7 +267,7 @@ def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written
     """Return the nodes of a form whose root goes to ``place`` in a tree with ``others``."""
     if not isinstance(form, Mapping):
         raise invalid(None, f"not a serialised tree: {type(form).__name__}")
-    _check_count(place, form, others)
+    read.check_count(place, form, others)
     children: dict[str, list[tuple[str, str]]] = {}
     try:
         nodes = {node["id"]: node for node in form["nodes"]}
@@ -343,7 +324,7 @@ class _Resolver:
             if path not in resolved:
                 below = self._image_below(node_id, above)
             for child, name in reversed(self._written.children.get(node_id, ())):
-                if path in resolved or _is_name(name):  # otherwise its parent was rejected
+                if path in resolved or read.is_name(name):  # otherwise its parent was rejected
                     stack.append((child, child_path(path, name), below))
         raise_found(found)
         if len(seen) < len(self._written.nodes):
@@ -365,14 +346,14 @@ class _Resolver:
         if written is None:
             raise ValueError(f"the serialised tree has no node {node_id!r}")
         if path in self._edits:
-            written = _edited(written, self._edits[path])
+            written = read.edited(written, self._edits[path])
         children = self._written.children.get(node_id, ())
         is_plain = _is_plain(written, above) and not children
         if is_plain and (found := self._plain.get(id(above))) is not None:
             return _sibling(found[1], path, written), above
-        kind = _type(written)
+        kind = read.node_type(written)
         names = tuple(name for _, name in children)
-        _check_children(kind, path, names)
+        read.check_children(kind, path, names)
         own_time = written.get("max_time")
         own_time = None if own_time is None else fields.parse_duration(own_time)
         context = written.get("container_reuse_context")
@@ -381,12 +362,12 @@ class _Resolver:
         own = cb.own_callbacks(written)
         handed_down = cb.handed_down(own) + above.callbacks
         placement = self._placement(written, above.placement)
-        env = _env(written, above.env)
+        env = read.env(written, above.env)
         is_exec = kind is NodeType.EXEC
         where = pool_of_exec if is_exec else pool_below
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
-        approval = _approval(written, kind)
+        approval = read.approval(written, kind)
         has_command = is_exec and approval is None
         about = (
             own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
@@ -395,11 +376,11 @@ class _Resolver:
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
         retry = written.get("retry")
         retry = above.retry if retry is None else to_retry(retry)
-        named = _limits(written, above.limits)
+        named = read.limits_of(written, above.limits)
         given = written.get("secrets")
         secrets = above.secrets if given is None else tuple(check_names(given))
-        snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
-        cache, code = _caching(written, above.cache), written.get("code")
+        snapshot = read.flag(written, "snapshot_on_error", default=above.snapshot_on_error)
+        cache, code = read.caching(written, above.cache), written.get("code")
         code = above.code if code is None else tuple(check_code(code))
         spec = NodeSpec(
             path=path,
@@ -409,33 +390,33 @@ class _Resolver:
             placement=placement,
             env=env,
             max_time=max_time if has_command else own_time,
-            max_concurrent=_max_concurrent(written, is_exec=is_exec),
+            max_concurrent=read.max_concurrent(written, is_exec=is_exec),
             reuse_context=context,
             pool=pool,
-            skip=_flag(written, "skip", default=False),
+            skip=read.flag(written, "skip", default=False),
             stop_on_error=fields.check_stop_on_error(written.get("stop_on_error", True)),
-            suppress_errors=_flag(written, "suppress_errors", default=False),
+            suppress_errors=read.flag(written, "suppress_errors", default=False),
             snapshot_on_error=snapshot,
             retry_lost=lost,
             retry=retry,
-            budget=_budget(written),
-            budget_kills=_budget_kills(written),
+            budget=read.budget(written),
+            budget_kills=read.budget_kills(written),
             results=results_of(written, kind),
-            map=_map(written, is_exec=is_exec),
+            map=read.map_options(written, is_exec=is_exec),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
             lazy_target=cb.lazy_target(written, path),
-            doc=_text(written, "doc"),
-            title=_text(written, "title"),
-            tags=_tags(written),
-            file=_text(written, "file"),
+            doc=read.text(written, "doc"),
+            title=read.text(written, "title"),
+            tags=read.tags(written),
+            file=read.text(written, "file"),
             line=written.get("line"),
             approval=approval,
             limits=named,
             secrets=secrets,
             cache=cache,
             code=code,
-            run_if=_run_if(written),
+            run_if=read.run_if(written),
         )
         is_auto = _is_auto(written, above)
         if is_auto:
@@ -476,7 +457,7 @@ class _Resolver:
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes = {
             name: check(written[name])
-            for name, check in _PLACED.items()
+            for name, check in read.PLACED.items()
             if written.get(name) is not None
         }
         if written.get("machine") is not None:
@@ -535,94 +516,11 @@ def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
     return first.like(
         path,
         fields.check_command(written.get("command")),
-        doc=_text(written, "doc"),
-        title=_text(written, "title"),
-        file=_text(written, "file"),
+        doc=read.text(written, "doc"),
+        title=read.text(written, "title"),
+        file=read.text(written, "file"),
         line=written.get("line"),
     )
-
-
-def _type(written: Form) -> NodeType:
-    try:
-        return NodeType(str(written.get("type")))
-    except ValueError:
-        raise ValueError(f"unknown node type {written.get('type')!r}") from None
-
-
-def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None:
-    """Reject a tree that makes a pipeline too large; count only if it could."""
-    written = form.get("nodes")
-    count = len(written) if isinstance(written, (list, tuple)) else 0
-    if count + len(others) > limits.MAX_NODES:
-        replaced = sum(1 for path in others if path == place or path.startswith(f"{place}/"))
-        try:
-            limits.check_nodes(count + len(others) - replaced)
-        except ValueError as error:
-            raise invalid(place, str(error)) from error
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name != "" and "/" not in name and "\0" not in name
-
-
-def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
-    if kind is NodeType.EXEC and names:
-        raise ValueError("an Exec cannot have children; use a Serial or a Parallel")
-    if len(set(names)) != len(names):
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two children are called {double!r}")
-    for name in names:
-        if not name or "/" in name or "\0" in name:
-            raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
-        fields.check_text("a child's name", name)
-    if names:
-        below = child_path(path, "")
-        longest = max(map(limits.check_name, names))
-        limits.check_place(below.count("/"), limits.size_of(below) + longest)
-
-
-def _text(written: Form, name: str) -> str | None:
-    value = written.get(name)
-    return None if value is None else fields.check_text(name, value)
-
-
-def _flag(written: Form, name: str, *, default: bool) -> bool:
-    value = written.get(name)
-    return default if value is None else fields.check_flag(name, value)
-
-
-def _tags(written: Form) -> tuple[str, ...]:
-    value = written.get("tags") or ()
-    if isinstance(value, str):  # one tag, not one for each letter
-        value = (value,)
-    return tuple(fields.check_text("tag", tag) for tag in value)
-
-
-def _edited(written: Form, edit: Mapping[str, Any]) -> Form:
-    laid_over = {**written, **edit}
-    return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
-
-
-def _limits(written: Form, above: tuple[NamedLimit, ...]) -> tuple[NamedLimit, ...]:
-    value = written.get("limits")
-    if value is None:
-        return above
-    own = named_limits.to_limits(value)
-    found = merged(above, tuple(NamedLimit(one.name, one.number, one.priority) for one in own))
-    if len(found) > named_limits.MAX_LIMITS:
-        raise ValueError(f"counts in {len(found)} limits; the maximum is {named_limits.MAX_LIMITS}")
-    return found
-
-
-def _caching(written: Form, above: Caching | None) -> Caching | None:
-    value = written.get("cache")
-    if value is None:
-        return above
-    own = to_cache(value)
-    if isinstance(own, bool):
-        return None
-    files = tuple(own.reads), tuple(own.writes), own.inputs == "copy"
-    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope, *files, own.serialize)
 
 
 def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
@@ -641,63 +539,6 @@ def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
         spec.secrets = ()
     if spec.pool == SHARED and spec.cache is not None:
         spec.pool = CACHED_FILES if spec.cache.has_files else CACHED
-
-
-def _approval(written: Form, kind: NodeType) -> Approval | None:
-    value = written.get("approval")
-    if value is None:
-        return None
-    if kind is not NodeType.EXEC:
-        raise ValueError(f"an approval has no children, but this is a {kind.value}")
-    if written.get("command"):
-        raise ValueError("an approval runs no command; remove the command, or the approval")
-    return Approval(*approvals.check_approval(value))
-
-
-def _run_if(written: Form) -> Condition | None:
-    value = written.get("run_if")
-    return None if value is None else to_condition(value)
-
-
-def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
-    own = {
-        key[len(ENV_PREFIX) :]: value
-        for key, value in written.items()
-        if key.startswith(ENV_PREFIX)
-    }
-    if not own:
-        return above
-    given = {name: value for name, value in own.items() if value is not None}
-    fields.check_env(given)
-    return {name: value for name, value in {**above, **own}.items() if value is not None}
-
-
-def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
-    value = written.get("max_concurrent")
-    if value is None:
-        return None
-    if is_exec:
-        raise ValueError("max_concurrent is for a Serial or a Parallel, not for an Exec")
-    return fields.check_max_concurrent(value)
-
-
-def _map(written: Form, *, is_exec: bool) -> MapOptions | None:
-    value = written.get("map")
-    if value is None:
-        return None
-    if is_exec:
-        raise ValueError("map is for a group, not for an Exec")
-    return to_options(value)
-
-
-def _budget(written: Form) -> float | None:
-    value = written.get("budget")
-    return None if value is None else fields.check_amount("budget", value)
-
-
-def _budget_kills(written: Form) -> bool:
-    value = written.get("budget_action")
-    return value is not None and fields.check_budget_action(value) == "kill"
 
 
 def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from chalicelib.budgets.rules import PipelineBudgets
 from chalicelib.run.model import (
     ActionRequested,
     Alerted,
@@ -41,8 +42,10 @@ from chalicelib.run.model import (
     WorkerStarted,
     may_wait,
 )
+from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage, in_one
 from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.steps import PipelineSteps
 from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
 from conducto_core.asl.rules.machine import StopExecution
@@ -63,6 +66,7 @@ from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline, unpack_form
 from conducto_core.tree.rules.callbacks import PoolKind
+from conducto_core.tree.rules.resolve import Edits, resolve_grown
 
 #: Actions after which worker launches are retried in pools that gave up.
 _RETRIES_STARTS = (*RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
@@ -70,15 +74,40 @@ _RETRIES_STARTS = (*RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKI
 _SPARED = "another command of the organisation needed a worker"
 
 
-class CloudPipeline(PipelineWorkers):
+class CloudPipeline(PipelineBudgets):
     """One pipeline and its reaction to events.
 
     Attributes:
         prepared: The key of the definition that comes next, and its resolved tree: to resolve a
             large one again takes seconds. None unless this process has planned it.
+        steps: Its attempts, runs, trees and images.
+        crew: Its workers.
     """
 
     prepared: tuple[str, Pipeline] | None = None
+
+    def __init__(
+        self,
+        org: str,
+        definition: dict[str, Any],
+        tree_of: TreeReader,
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        super().__init__(org, definition, tree_of, pipeline)
+        self.steps = PipelineSteps(self)
+        self.crew = PipelineWorkers(self, self.steps)
+
+    def resolved(self, edits: Edits) -> Pipeline:
+        """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
+        trees = ((t, unpack_form(self.tree_of(key))) for t, key in self.generated.items())
+        return resolve_grown(self.form, trees, edits, self.pipeline.images)
+
+    def forget_below(self, target: str) -> list[str]:
+        """Remove the nodes below ``target`` from the definition; return their paths."""
+        paths = super().forget_below(target)
+        for path in (target, *paths):
+            self.generated.pop(path, None)
+        return paths
 
     def add_usage(self, usage: Sequence[WorkerUsage]) -> None:
         """Add the usage of an input to the usage that is metered later, in one write."""
@@ -100,27 +129,27 @@ class CloudPipeline(PipelineWorkers):
         if not may_wait(event):
             self.disturbed = self.number
         self.now, self.asked_at = max(self.now, event.time), 0.0
-        self._effects = PipelineChanges()
-        self._ends.clear()
+        self.steps.effects = PipelineChanges()
+        self.steps.ends.clear()
         refused = len(self.cloud_machine.run_state.refused)
         self._dispatch(event)
-        self._retry_due()
+        self.steps.retry_due()
         if len(self.cloud_machine.run_state.refused) > refused:
-            self._replan()
-        self._fail_without_image()
-        self._fail_without_workers()
-        self._want_builds()
-        self._let_workers_go()
-        self._fail_without_context(_reset_by(event))
+            self.steps.replan()
+        self.steps.fail_without_image()
+        self.crew.fail_without_workers()
+        self.steps.want_builds()
+        self.crew.let_workers_go()
+        self.crew.fail_without_context(_reset_by(event))
         exceeded = self.exceeded(self.now)
         if exceeded:
-            self._follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
+            self.steps.follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
         self._pause_over_budget()
         self._let_joined_go()
         self._let_late_go()
         self._note_status()
-        self._let_workers_go()
-        return self._effects
+        self.crew.let_workers_go()
+        return self.steps.effects
 
     def _dispatch(self, event: Input) -> None:  # noqa: C901, PLR0912  one case per event
         match event:
@@ -130,47 +159,47 @@ class CloudPipeline(PipelineWorkers):
             case Alerted():
                 self._alerted(event)
             case ApprovalDecided():
-                self._decided(event)
+                self.steps.decide_approval(event)
             case CacheDecided():
-                self._cache_decided(event)
+                self.steps.follow_cache(event)
             case Changed():
                 self.record = changed(self.record, event.change, event.by, self.now)
             case Claimed():
-                self._claimed(event)
+                self.crew.claimed(event)
             case Reported():
-                self._reported(event)
+                self.crew.reported(event)
             case OutputsArrived():
-                self._outputs_arrived(event)
+                self.crew.outputs_arrived(event)
             case WorkerStarted():
-                self._worker_started(event)
+                self.crew.worker_started(event)
             case WorkerLost():
-                self._worker_lost(event)
+                self.crew.worker_lost(event)
             case ExecutionStarted():
                 self._started(event)
             case ExecutionEnded():
                 if event.run == self.cloud_machine.run and not settled(self.tree):
-                    self._replan()
+                    self.steps.replan()
             case ExecutionLost():
                 if event.run == self.cloud_machine.run and event.run in self.runs:
-                    self._replan()
+                    self.steps.replan()
                 elif event.run == self.cloud_machine.run:  # it never started; do not count it
-                    self._follow(self.cloud_machine.replan())
+                    self.steps.follow(self.cloud_machine.replan())
             case ImagesUpdated():
-                self._images_updated(event.images)
+                self.steps.images_updated(event.images)
             case TimeLimitsExpired():
                 for path in event.paths:
                     if self.deadlines.pop(path, None) is not None:
-                        self._follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
+                        self.steps.follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
             case SpendLimitReached():
-                self._follow(self.cloud_machine.apply(ev.SpendLimitReached()))
+                self.steps.follow(self.cloud_machine.apply(ev.SpendLimitReached()))
             case ChildMetered():
                 self.children[event.child] = event.path, event.dollars, event.ended
             case CapacityUnavailable():
-                self._capacity_missing(event)
+                self.crew.capacity_missing(event)
             case HealthChecked():
                 self.told = event.keeps if event.keeps is not None else self.told
                 for worker in [one for one in self.surplus() if one in event.spared]:
-                    self._send_away(self.registry.workers[worker], _SPARED)
+                    self.crew.send_away(self.registry.workers[worker], _SPARED)
             case TreeReplaced():
                 self._replace(event)
             case _:
@@ -180,7 +209,7 @@ class CloudPipeline(PipelineWorkers):
         alerts = [Alert(*each) for each in event.alerts]
         for alert in alerts:
             command = alert_command(alert)
-            self._effects.new_notifications.append(compose(self, command, self.now))
+            self.steps.effects.new_notifications.append(compose(self, command, self.now))
         self.set_record(alerts=with_alerts(self.record, alerts))
 
     def _pause_over_budget(self) -> None:
@@ -192,12 +221,12 @@ class CloudPipeline(PipelineWorkers):
         path = self.over_budget()
         if path is None:
             return
-        self._perform(Action.PAUSE, self.why_over_budget(path))
+        self.steps.perform(Action.PAUSE, self.why_over_budget(path))
         for worker in list(self.registry.staying()):
-            self._send_away(worker, "a budget is used up")
+            self.crew.send_away(worker, "a budget is used up")
 
     def _note_status(self) -> None:
-        if self._effects.changes and self.falls_asleep():
+        if self.steps.effects.changes and self.falls_asleep():
             for event in self.perform(Action.SLEEP):
                 advance(self.tree, event)  # nothing is in flight, so no execution has to change
             self.set_record(lifecycle=LIFECYCLES[Action.SLEEP])
@@ -214,21 +243,21 @@ class CloudPipeline(PipelineWorkers):
                 if request.action is Action.RUN:
                     self.fruitless = 0
                 self._leave_archive()
-                self._perform(request.action)
+                self.steps.perform(request.action)
             case Action.PAUSE | Action.CANCEL | Action.SLEEP | Action.ARCHIVE:
-                self._perform(request.action, request.problem)
+                self.steps.perform(request.action, request.problem)
             case Action.MODIFY:
-                self._images_updated(request.images)
+                self.steps.images_updated(request.images)
                 self._modify(request)
             case _:
                 if request.action in RESETS:
-                    self._renew_contexts(request.paths)
-                    self._try_failed_images_again()
-                self._images_updated(request.images)
+                    self.crew.renew_contexts(request.paths)
+                    self.steps.try_failed_images_again()
+                self.steps.images_updated(request.images)
                 self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
                 if request.action in STARTS:
                     self.fruitless = 0
-                    self._perform(Action.RUN)
+                    self.steps.perform(Action.RUN)
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
@@ -241,14 +270,14 @@ class CloudPipeline(PipelineWorkers):
 
     def _modify(self, request: ActionRequested) -> None:
         modified = self.edit(request.edits, self.resolved({**self.edits, **request.edits}))
-        self._know_images()
+        self.know_images()
         if is_used_up(self.record.problem) and any("budget" in e for e in request.edits.values()):
-            self._perform(Action.RUN)
+            self.steps.perform(Action.RUN)
         self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
 
     def _apply_events(self, events: Iterable[ev.Event]) -> None:
         for event in events:
-            self._follow(self.cloud_machine.apply(event))
+            self.steps.follow(self.cloud_machine.apply(event))
 
     # ---- executions ---------------------------------------------------------------------------
 
@@ -257,7 +286,7 @@ class CloudPipeline(PipelineWorkers):
         while len(self.runs) > 3:  # noqa: PLR2004  the latest run and runs that are being stopped
             del self.runs[next(iter(self.runs))]
         if begun.run != self.cloud_machine.run or not self.cloud_machine.run_state.open:
-            self._effects.machine_commands.append(StopExecution(begun.run))
+            self.steps.effects.machine_commands.append(StopExecution(begun.run))
 
     def _let_joined_go(self) -> None:
         """Complete the tasks of attempts that were already active when the run was planned.
@@ -274,7 +303,7 @@ class CloudPipeline(PipelineWorkers):
                 pool = self.pool_at(node).name
                 if any(self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
                     continue
-                self._follow(self.cloud_machine.replan())
+                self.steps.follow(self.cloud_machine.replan())
                 return
             run_state.joined.discard(path)
 
@@ -300,7 +329,7 @@ class CloudPipeline(PipelineWorkers):
                 for queued in self.queue[name]
             )
             if is_waited_for or not any(self.registry.in_pool(pool, WorkerStatus.BUSY)):
-                self._follow(machine.replan())
+                self.steps.follow(machine.replan())
                 return
 
     # ---- another tree -------------------------------------------------------------------------
@@ -323,7 +352,7 @@ class CloudPipeline(PipelineWorkers):
         """Stop the containers of contexts: their state is of the old tree."""
         for worker in self.registry.staying():
             if self.pools[worker.pool].kind is PoolKind.CONTEXT:
-                self._send_away(worker, "the tree was replaced")
+                self.crew.send_away(worker, "the tree was replaced")
 
     def _forget_progress(self) -> None:
         """Forget everything that the old tree's next run would have needed."""
@@ -344,8 +373,8 @@ class CloudPipeline(PipelineWorkers):
         self.redefine(record, pipeline, machine.tree)
         self.adopt(machine)
         self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
-        self._images_updated(built for built in images if built.name not in same)
-        self._follow(taken)
+        self.steps.images_updated(built for built in images if built.name not in same)
+        self.steps.follow(taken)
 
     def _resolved(self) -> Pipeline:
         prepared, self.prepared = self.prepared, None
@@ -464,7 +493,7 @@ def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChange
     for each in entry.inputs:
         _fold_one(live, folded, each)
     live.taken.update(dict.fromkeys(entry.refused, live.number))
-    live.adopt_decisions(entry)
+    live.crew.adopt_decisions(entry)
     return folded.changes
 
 

@@ -250,7 +250,7 @@ class CloudState(PipelineState):
         self.share = Share()
         self.told: int | None = None
         self.warm = WarmPool()
-        self._where: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self._in_need: dict[str, LiveExec] = {}
         pipeline = resolve(self.form) if pipeline is None else pipeline
         super().__init__(record, pipeline, TreeState(pipeline))
@@ -261,11 +261,11 @@ class CloudState(PipelineState):
         self.cloud_machine = cloud_machine
         self.tree = cloud_machine.tree
         self.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
-        self._know_images()
+        self.know_images()
 
     def know_places(self) -> None:
         """Rebuild the index of the pools of queued Execs."""
-        self._where = {path: pool for pool, paths in self.queue.items() for path in paths}
+        self.places = {path: pool for pool, paths in self.queue.items() for path in paths}
 
     # ---- queries ----------------------------------------------------------------------------
 
@@ -656,7 +656,7 @@ class CloudState(PipelineState):
         self._extras = None
         self._known_pools: dict[tuple[object, ...], tuple[Pool, Placement]] = {}
 
-    def _know_images(self) -> None:
+    def know_images(self) -> None:
         for name in dict.fromkeys(node.placement.image for node in self.pipeline.execs()):
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 

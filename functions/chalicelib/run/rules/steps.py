@@ -5,7 +5,6 @@ from typing import Any, assert_never
 
 from chalicelib.budgets.rules import PipelineBudgets
 from chalicelib.run.model import ApprovalDecided, BuiltImage, CacheDecided, Reported
-from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.state import CloudImage
 from conducto_core.approvals.handlers import decision_end
@@ -25,8 +24,8 @@ from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, changed_record, ended_record
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
 from conducto_core.run.rules.tree_state import LiveExec, LiveNode
-from conducto_core.tree.model import Pipeline, unpack_form
-from conducto_core.tree.rules.resolve import Edits, resolve_generated, resolve_grown
+from conducto_core.tree.model import unpack_form
+from conducto_core.tree.rules.resolve import resolve_generated
 
 #: Seconds that a worker gets to stop a command itself after its ``max_time``.
 GRACE = 60.0
@@ -34,33 +33,32 @@ GRACE = 60.0
 MAX_FRUITLESS = 5
 
 
-class PipelineSteps(PipelineBudgets):
-    """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
+class PipelineSteps:
+    """The changes that the attempts, runs, trees and images of a pipeline make to its state.
 
-    def __init__(
-        self,
-        org: str,
-        definition: dict[str, Any],
-        tree_of: TreeReader,
-        pipeline: Pipeline | None = None,
-    ) -> None:
-        super().__init__(org, definition, tree_of, pipeline)
-        self._effects = PipelineChanges()
-        self._ends: dict[str, AttemptEnd] = {}
+    Attributes:
+        effects: The results of the event that is being applied.
+        ends: ``{path: end}`` of attempts that it ends.
+    """
+
+    def __init__(self, state: PipelineBudgets) -> None:
+        self._state = state
+        self.effects = PipelineChanges()
+        self.ends: dict[str, AttemptEnd] = {}
 
     # ---- runs ---------------------------------------------------------------------------------
 
-    def _follow(self, taken: StepResult) -> None:
+    def follow(self, taken: StepResult) -> None:
         """Execute the commands, record the changes, and collect the commands for Step Functions."""
-        effects = self.follow(taken.commands, taken.changes, self.now, self._end)
+        effects = self._state.follow(taken.commands, taken.changes, self._state.now, self._end)
         for command in effects.commands:
             self._execute(command)
-        self._effects.changes += effects.changes
+        self.effects.changes += effects.changes
         for machine_command in taken.machine_commands:
             self._pass_on(machine_command)
 
     def _end(self, path: str) -> AttemptEnd:
-        return self._ends.get(path, UNKNOWN)
+        return self.ends.get(path, UNKNOWN)
 
     def _execute(self, command: ev.DriverCommand) -> None:
         match command:
@@ -69,140 +67,144 @@ class PipelineSteps(PipelineBudgets):
             case ev.RequestApproval():
                 self._ask(command)
             case ev.Withdraw():
-                self._unqueue(command.path)
-                record = self.in_flight.pop(command.path, None)
+                self.unqueue(command.path)
+                record = self._state.in_flight.pop(command.path, None)
                 if record is not None:
                     self._release(record)
             case ev.EndAttempt():
                 self._end_attempt(command)
             case ev.StartTimer():
-                node = self.tree.nodes.get(command.path)
+                node = self._state.tree.nodes.get(command.path)
                 on_worker = isinstance(node, LiveExec) and node.spec.approval is None
                 grace = GRACE if on_worker else 0.0
-                self.deadlines[command.path] = self.now + command.seconds + grace
+                self._state.deadlines[command.path] = self._state.now + command.seconds + grace
             case ev.CancelTimer():
-                self.deadlines.pop(command.path, None)
+                self._state.deadlines.pop(command.path, None)
             case ev.Notify():
-                self._effects.new_notifications.append(compose(self, command, self.now))
+                self.effects.new_notifications.append(
+                    compose(self._state, command, self._state.now)
+                )
             case ev.Stop():
                 pass  # the worker learns this from its next heartbeat
             case _:
                 assert_never(command)
 
     def _pass_on(self, command: MachineCommand) -> None:
-        self._effects.machine_commands.append(command)
+        self.effects.machine_commands.append(command)
         match command:
             case StartExecution():
-                self.planned_at = self.now
+                self._state.planned_at = self._state.now
                 rest = command.rest
             case CompleteTask():
-                self.holders.pop(command.token, None)
+                self._state.holders.pop(command.token, None)
                 rest = command.generated
             case StopExecution():
-                self.holders.clear()
+                self._state.holders.clear()
                 rest = None
         if rest is not None:
             for spec in rest.tasks():
-                if spec.path not in self._where:
-                    self.pool_for(spec)
+                if spec.path not in self._state.places:
+                    self._state.pool_for(spec)
 
-    def _perform(self, action: Action, problem: str | None = None) -> None:
-        for event in self.perform(action, problem):
-            self._follow(self.cloud_machine.apply(event))
-        self.set_record(lifecycle=LIFECYCLES.get(action, self.record.lifecycle))
+    def perform(self, action: Action, problem: str | None = None) -> None:
+        for event in self._state.perform(action, problem):
+            self.follow(self._state.cloud_machine.apply(event))
+        self._state.set_record(lifecycle=LIFECYCLES.get(action, self._state.record.lifecycle))
 
-    def _replan(self) -> None:
+    def replan(self) -> None:
         """Restart the remaining work; pause the pipeline after repeated runs without progress."""
-        self.fruitless += 1
-        if self.fruitless > MAX_FRUITLESS:
+        self._state.fruitless += 1
+        if self._state.fruitless > MAX_FRUITLESS:
             problem = "executions end before their nodes do; this is a bug in Conducto, report it"
-            self._perform(Action.PAUSE, problem)
+            self.perform(Action.PAUSE, problem)
             return
-        self._follow(self.cloud_machine.replan())
+        self.follow(self._state.cloud_machine.replan())
 
     # ---- attempts -----------------------------------------------------------------------------
 
     def _enqueue(self, command: ev.Enqueue) -> None:
-        node = self.tree.nodes.get(command.path)
+        node = self._state.tree.nodes.get(command.path)
         if node is None:
             return  # a Lazy discarded it in the same event; its withdrawal follows
-        self.in_flight.queue(node.spec, command.attempt, command.mem, self.now)
+        self._state.in_flight.queue(node.spec, command.attempt, command.mem, self._state.now)
         if node.spec.cache is None:
             self._admit(node)
         else:
-            self.candidates[command.path] = command.attempt
+            self._state.candidates[command.path] = command.attempt
         off = node.spec.cache_off
         if off is not None:
             self._note_cache(command.path, f"not cached: {off}")
 
     def _admit(self, node: LiveNode) -> None:
         """Let workers start a queued Exec."""
-        pool = self.pool_at(node).name
-        self.queue.setdefault(pool, {})[node.path] = None
-        self._where[node.path] = pool
+        pool = self._state.pool_at(node).name
+        self._state.queue.setdefault(pool, {})[node.path] = None
+        self._state.places[node.path] = pool
 
     def _note_cache(self, path: str, reason: str) -> None:
-        self.in_flight[path] = changed_record(self.in_flight[path], cache=reason)
+        self._state.in_flight[path] = changed_record(self._state.in_flight[path], cache=reason)
 
-    def _cache_decided(self, decided: CacheDecided) -> None:
+    def follow_cache(self, decided: CacheDecided) -> None:
         """Follow decisions of the cache, but for those about withdrawn attempts."""
         for wait in decided.waits:
             if self._is_undecided(wait.path, wait.attempt):
-                self.candidates.pop(wait.path, None)
-                self.same_commands[wait.path] = [wait.holder, wait.key]
+                self._state.candidates.pop(wait.path, None)
+                self._state.same_commands[wait.path] = [wait.holder, wait.key]
         for miss in decided.misses:
             if self._is_undecided(miss.path, miss.attempt):
                 self._forget_decision(miss.path)
                 if miss.flight is not None:
-                    self.flights[miss.path] = miss.flight
+                    self._state.flights[miss.path] = miss.flight
                 self._note_cache(miss.path, miss.reason)
-                self._admit(self.tree.nodes[miss.path])
+                self._admit(self._state.tree.nodes[miss.path])
         done: dict[str, dict[str, Any] | None] = {}
         for hit in decided.hits:
             path, number = hit.attempt.path, hit.attempt.number
             if self._is_undecided(path, number):
                 self._forget_decision(path)
-                self.in_flight[path] = hit.attempt
+                self._state.in_flight[path] = hit.attempt
                 outputs, size = hit.outputs, hit.output_bytes
-                self._ends[path] = AttemptEnd(0, output_bytes=size, outputs=outputs)
+                self.ends[path] = AttemptEnd(0, output_bytes=size, outputs=outputs)
                 done[path] = hit.known
         if done:
-            self.fruitless = 0
-            self._follow(self.cloud_machine.finish_done(done, self.now, late=decided.late))
+            self._state.fruitless = 0
+            self.follow(
+                self._state.cloud_machine.finish_done(done, self._state.now, late=decided.late)
+            )
 
     def _is_undecided(self, path: str, attempt: int) -> bool:
         """Return whether the cache has not decided about an attempt, or it waits for another."""
-        if path in self.same_commands:
-            return self.in_flight[path].number == attempt
-        return self.candidates.get(path) == attempt
+        if path in self._state.same_commands:
+            return self._state.in_flight[path].number == attempt
+        return self._state.candidates.get(path) == attempt
 
     def _forget_decision(self, path: str) -> None:
-        self.candidates.pop(path, None)
-        self.same_commands.pop(path, None)
+        self._state.candidates.pop(path, None)
+        self._state.same_commands.pop(path, None)
 
     def _ask(self, command: ev.RequestApproval) -> None:
-        node = self.tree.nodes.get(command.path)
+        node = self._state.tree.nodes.get(command.path)
         if node is not None:  # as in `_enqueue`
-            self.in_flight.queue(node.spec, command.attempt, None, self.now)
+            self._state.in_flight.queue(node.spec, command.attempt, None, self._state.now)
 
-    def _decided(self, decided: ApprovalDecided) -> None:
+    def decide_approval(self, decided: ApprovalDecided) -> None:
         """End a waiting approval; its execution waits without end, so the rest is planned again."""
         decision = decided.decision
-        if self.exec_in(decided.path, decided.attempt, State.QUEUED) is None:
+        if self._state.exec_in(decided.path, decided.attempt, State.QUEUED) is None:
             return  # another decision, or a reset, came first
-        self._ends[decided.path] = decision_end(decision)
+        self.ends[decided.path] = decision_end(decision)
         cause = None if decision.approved else Cause.REJECTED
-        self._finish(decided.path, cause, known=decision.values)
+        self.finish(decided.path, cause, known=decision.values)
 
-    def _unqueue(self, path: str) -> None:
+    def unqueue(self, path: str) -> None:
         self._forget_decision(path)
-        pool = self._where.pop(path, None)
+        pool = self._state.places.pop(path, None)
         if pool is not None:
-            self.queue[pool].pop(path, None)
-            if not self.queue[pool]:
-                del self.queue[pool]
+            self._state.queue[pool].pop(path, None)
+            if not self._state.queue[pool]:
+                del self._state.queue[pool]
 
-    def _finish(
+    def finish(
         self,
         path: str,
         cause: Cause | None,
@@ -213,134 +215,130 @@ class PipelineSteps(PipelineBudgets):
         excused: bool = False,
         known: dict[str, Any] | None = None,
     ) -> None:
-        self.fruitless = 0
-        self._ends.setdefault(path, AttemptEnd(message=message))
-        record = self.in_flight[path]
+        self._state.fruitless = 0
+        self.ends.setdefault(path, AttemptEnd(message=message))
+        record = self._state.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.cloud_machine.finish(
+        taken = self._state.cloud_machine.finish(
             path,
             cause,
             seconds=seconds,
             mem=mem,
             final=final,
-            exit_code=self._ends[path].exit_code,
-            now=self.now,
+            exit_code=self.ends[path].exit_code,
+            now=self._state.now,
             excused=excused,
             known=known,
         )
-        self._follow(taken)
+        self.follow(taken)
 
-    def _retry_due(self) -> None:
+    def retry_due(self) -> None:
         """Queue the Execs whose delay before a retry is over."""
-        paths = self.tree.retries_due(self.now)
+        paths = self._state.tree.retries_due(self._state.now)
         if paths:
-            self.disturbed = self.number
-            self._follow(self.cloud_machine.apply(ev.RetriesDue(paths)))
+            self._state.disturbed = self._state.number
+            self.follow(self._state.cloud_machine.apply(ev.RetriesDue(paths)))
 
     def _end_attempt(self, command: ev.EndAttempt) -> None:
-        record = self.in_flight.pop(command.path)
-        self._unqueue(command.path)
+        record = self._state.in_flight.pop(command.path)
+        self.unqueue(command.path)
         self._release(record)
-        end = self._ends.get(command.path, UNKNOWN)
-        ended = self._cached(ended_record(record, command, end, self.now))
-        self.times[command.path] = (ended.queued or ended.started, self.now)
-        self._effects.attempts.append(ended)
+        end = self.ends.get(command.path, UNKNOWN)
+        ended = self._cached(ended_record(record, command, end, self._state.now))
+        self._state.times[command.path] = (ended.queued or ended.started, self._state.now)
+        self.effects.attempts.append(ended)
 
     def not_stored(self, path: str, reason: str) -> None:
         """Note why the outcome of a running attempt is not stored in the cache."""
-        if self.cached.pop(path, None) is not None:
-            self.in_flight[path] = changed_record(self.in_flight[path], not_stored=reason)
+        if self._state.cached.pop(path, None) is not None:
+            self._state.in_flight[path] = changed_record(
+                self._state.in_flight[path], not_stored=reason
+            )
 
     def _cached(self, ended: AttemptRecord) -> AttemptRecord:
         """Store the outcome of an attempt in the cache, if it may be; return its record."""
-        inputs = self.cached.pop(ended.path, None)
+        inputs = self._state.cached.pop(ended.path, None)
         if inputs is None:
             return ended
-        why = not_stored(ended, self.record)
+        why = not_stored(ended, self._state.record)
         if why is None:
-            self._effects.cached.append((ended, inputs))
+            self.effects.cached.append((ended, inputs))
         return changed_record(ended, not_stored=why)
 
     def _release(self, record: AttemptRecord) -> None:
-        key = self.flights.pop(record.path, None)
+        key = self._state.flights.pop(record.path, None)
         if key is not None:
-            self._effects.flights.append((key, record.path, record.number))
-        node = self.tree.nodes.get(record.path)
+            self.effects.flights.append((key, record.path, record.number))
+        node = self._state.tree.nodes.get(record.path)
         if node is None or node.spec.limits:  # a Lazy may have discarded the node
-            self._effects.released.append((record.path, record.number))
+            self.effects.released.append((record.path, record.number))
 
     # ---- generated trees ----------------------------------------------------------------------
 
-    def resolved(self, edits: Edits) -> Pipeline:
-        """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
-        trees = ((t, unpack_form(self.tree_of(key))) for t, key in self.generated.items())
-        return resolve_grown(self.form, trees, edits, self.pipeline.images)
-
-    def _graft(self, node: LiveExec, report: Reported) -> None:
+    def graft(self, node: LiveExec, report: Reported) -> None:
         target = node.spec.lazy_target
         key = report.tree_key
         if target is None or key is None:
             return
-        form = unpack_form(self.tree_of(key))
-        tree = resolve_generated(form, target, self.pipeline, self.edits)
-        self.graft(target, tree)
-        self.generated[target] = key
-        self._know_images()
-        self._images_updated(report.images)
-        self._follow(self.cloud_machine.generate(node.path, tree.nodes))
-
-    def forget_below(self, target: str) -> list[str]:
-        """Remove the nodes below ``target`` from the definition; return their paths."""
-        paths = super().forget_below(target)
-        for path in (target, *paths):
-            self.generated.pop(path, None)
-        return paths
+        form = unpack_form(self._state.tree_of(key))
+        tree = resolve_generated(form, target, self._state.pipeline, self._state.edits)
+        self._state.graft(target, tree)
+        self._state.generated[target] = key
+        self._state.know_images()
+        self.images_updated(report.images)
+        self.follow(self._state.cloud_machine.generate(node.path, tree.nodes))
 
     # ---- images -------------------------------------------------------------------------------
 
-    def _images_updated(self, images: Iterable[BuiltImage]) -> None:
+    def images_updated(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
-            image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
+            image = self._state.images.setdefault(
+                built.name, CloudImage(ImageRecord(name=built.name))
+            )
             if built.reference != image.record.reference:
                 self._forget_starts(built.name)
             image.built = built
-            image.version = self.number
-            image.record = _record_of(image.record, built, self.now)
+            image.version = self._state.number
+            image.record = _record_of(image.record, built, self._state.now)
 
     def _forget_starts(self, image: str) -> None:
         """Forget the launch failures of pools whose image changes."""
-        starts = self.starts.items()
-        self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
+        starts = self._state.starts.items()
+        self._state.starts = {
+            pool: s for pool, s in starts if self._state.pools[pool].image != image
+        }
 
-    def _want_builds(self) -> None:
-        for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
-            image = self.images[name]
+    def want_builds(self) -> None:
+        for name in dict.fromkeys(self._state.pools[pool].image for pool in self._state.queue):
+            image = self._state.images[name]
             pending = image.record.state is ImageState.PENDING
             if pending and image.built is not None and image.built.tag is not None:
                 queued = image.built.model_copy(update={"state": ImageState.QUEUED})
-                self._images_updated([queued])
-                self._effects.builds.append(queued)
+                self.images_updated([queued])
+                self.effects.builds.append(queued)
 
-    def _try_failed_images_again(self) -> None:
+    def try_failed_images_again(self) -> None:
         """Forget failed builds, so that resetting nodes builds their images again."""
-        for image in list(self.images.values()):
+        for image in list(self._state.images.values()):
             if image.record.state is ImageState.ERROR and image.built is not None:
                 again = {"state": ImageState.PENDING, "error": None, "build": None}
-                self._images_updated([image.built.model_copy(update=again)])
+                self.images_updated([image.built.model_copy(update=again)])
 
-    def _fail_without_image(self) -> None:
-        failed = {n for n, i in self.images.items() if i.record.state is ImageState.ERROR}
+    def fail_without_image(self) -> None:
+        failed = {n for n, i in self._state.images.items() if i.record.state is ImageState.ERROR}
         while failed:
             doomed = [
                 path
-                for name, paths in self.queue.items()
-                if self.pools[name].image in failed
+                for name, paths in self._state.queue.items()
+                if self._state.pools[name].image in failed
                 for path in paths
             ]
             if not doomed:
                 return
-            error = self.images[self.pools[self._where[doomed[0]]].image].record.error
-            self._finish(doomed[0], Cause.IMAGE, message=error)
+            error = self._state.images[
+                self._state.pools[self._state.places[doomed[0]]].image
+            ].record.error
+            self.finish(doomed[0], Cause.IMAGE, message=error)
 
 
 def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
