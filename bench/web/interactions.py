@@ -21,7 +21,7 @@ _BYTES_PER_SECOND = 50_000
 #: Changes of the page; the first ones load every part and fill the caches.
 _CHANGES = 500
 _WARM = 100
-#: Acts; resolves after the first frame with the answer is drawn, with the milliseconds.
+#: Acts; resolves after the first frame with the result is drawn, with the milliseconds.
 _UNTIL_DRAWN = """async () => {
   const drawn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
   const started = performance.now();
@@ -104,7 +104,7 @@ def _heading(text: str) -> str:
 
 
 def _timed(page: Any, act: str, ready: str) -> float:
-    """Act; return the milliseconds until the answer is drawn."""
+    """Act; return the milliseconds until the result is drawn."""
     found: float = page.evaluate(_UNTIL_DRAWN.replace("ACT", act).replace("READY", ready))
     return found
 
@@ -216,7 +216,7 @@ def page_changes(lab: WebLab) -> dict[str, float]:
 
 
 def _retained(page: Any, heap: Any) -> dict[str, float]:
-    """Return what is left in memory after a collection on an empty page of the app."""
+    """Return the memory that is used after a collection on an empty page of the app."""
     page.evaluate(_GO % "/settings")
     page.locator(".SettingsPage-card").first.wait_for()
     page.wait_for_timeout(500)

@@ -68,7 +68,7 @@ WEB = Suite(
         ),
         Measurement(
             "web.interactions_1000",
-            "from an action to its answer, with 1,000 Execs",
+            "from an action to its result, with 1,000 Execs",
             interactions.interactions_1000,
             tuple(Metric(f"{name}_ms", "ms") for name in _INTERACTIONS),
             group="interactions",

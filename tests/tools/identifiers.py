@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tools.prose_rules import Finding
 
-#: They name no object, or are no verb of the field; with and without a leading underscore.
+#: They do not name an object or a known verb; with and without a leading underscore.
 EMPTY_NAMES = frozenset(
     ("go_on", "hear", "keep", "kept", "known", "landed", "let_go", "look", "made", "means", "note",
      "of", "say", "stay", "take", "told", "where")

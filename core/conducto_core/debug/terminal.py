@@ -1,6 +1,6 @@
 """The terminal protocol: the messages between a debug shell and its client.
 
-The messages are the same for every shell that has a connection of ours:
+The messages are the same for every shell to which Conducto makes the connection:
 
 - **open**, `ShellParams`: a ticket, and the size of the terminal.
 - **input** of the client, and **output** of the shell: bytes.
@@ -13,8 +13,8 @@ the cloud have *texts*, because API Gateway carries texts only, and handles thos
 concurrently: bytes are in base64, and messages are numbered (`TerminalInput`, `TerminalOutput`).
 The frames of a linked agent (`conducto_core.remote.model`) extend these with the id of the shell.
 
-A shell in a container that the command line starts itself has no connection of ours but the
-engine's. One on a worker of the cloud has AWS's (``session-manager-plugin``).
+A shell in a container that the command line starts itself uses the engine's connection. One on a
+worker of the cloud uses that of AWS (``session-manager-plugin``).
 """
 
 import base64
@@ -234,7 +234,7 @@ class NumberedInput:
         self._flush()
 
     def acknowledge(self) -> None:
-        """Send what waits for an acknowledgement."""
+        """Send the output that waited for an acknowledgement."""
         self._unacked -= 1
         self._flush()
 

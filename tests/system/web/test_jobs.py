@@ -1,7 +1,7 @@
 """Fifteen things that people come for: each needs at most its clicks and keys.
 
-``LOOKS=directory`` leaves the table there, with the seconds from the first click to the answer;
-``JOBS_PIPELINES=5000`` launches so many.
+``LOOKS=directory`` leaves the table there, with the seconds from the first click to the result;
+``JOBS_PIPELINES=5000`` launches that many pipelines.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ WIDE = """
 
 @dataclass
 class Hand:
-    """Counts what a person does on a page, and the time until the answer is in view."""
+    """Counts what a person does on a page, and the time until the result is in view."""
 
     page: Page
     world: World

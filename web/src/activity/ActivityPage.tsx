@@ -70,7 +70,7 @@ function Nothing() {
     <EmptyState
       icon="activity"
       title="Nothing runs and nothing waits"
-      text={`Commands of every pipeline appear here while they run or wait, with what holds them.${
+      text={`Commands of every pipeline appear here while they run or wait, with the reason.${
         due === undefined
           ? ""
           : ` The next schedule, ${visible(due.name)}, starts ${moment(due.next)}.`

@@ -10,7 +10,7 @@ interface EmptyProps {
   /** The title is the heading of the page, which shows nothing else. */
   heading?: boolean;
   icon?: IconName;
-  /** Text about what would be here. */
+  /** Text about the later content. */
   text?: ReactNode;
   /** A command, or lines of a script, that get it. */
   example?: string;
@@ -23,7 +23,7 @@ interface EmptyProps {
   children?: ReactNode;
 }
 
-/** An empty page or part: what would be here, what gets it, and where to read about it. */
+/** An empty page or part: its later content, the way to get some, and its documentation. */
 export function EmptyState(props: EmptyProps) {
   const { title, heading = false, icon, text, example, action, docs, inline = false } = props;
   const Title = heading ? "h1" : "p";

@@ -10,8 +10,8 @@ const HINTS = [
 ];
 
 /**
- * Hints about the first pipeline, one at a time, in a bar that covers nothing of the page. Escape
- * closes them.
+ * Hints about the first pipeline, one at a time, in a bar that moves the page down. Escape closes
+ * them.
  */
 export function Tour({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);

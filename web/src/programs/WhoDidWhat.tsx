@@ -29,7 +29,7 @@ export function WhoDidWhat({ pipelines }: { pipelines: readonly PipelineSummary[
   return (
     <section aria-labelledby="deeds">
       <div className={styles.head}>
-        <h2 id="deeds">Who did what</h2>
+        <h2 id="deeds">Launches and actions</h2>
       </div>
       <ul className={`card ${styles.deeds ?? ""}`}>
         {deeds.map(({ key, time, who: person, assistant, what, pipeline }) => (

@@ -1,4 +1,4 @@
-/** Who did what with the pipelines of a program. */
+/** The launches of a program, and the actions of people on its pipelines. */
 
 import type { AuditEntry, PipelineSummary } from "@/api/schema";
 import { plural } from "@/lib/time";
