@@ -52,6 +52,8 @@ KINDS = {_lacks(region): region for region in reversed(SUPPORTED)}
 def _settings(variant: str, region: str) -> dict[str, Any]:
     """Return the settings of a variant, without those that are refused in a region."""
     settings = {**VARIANTS[variant], "region": region}
+    if "queues" in settings:  # Lambda reads queues of its region only
+        settings["queues"] = settings["queues"].replace("us-east-1", region)
     named = {name: str(value) for name, value in settings.items()}
     stage = named.get("stage", "main")
     refused = {each.name for each in limitations(region, stage, named) if each.is_refused}
