@@ -161,7 +161,7 @@ def test_a_damaged_content_is_a_miss(cloud: Cloud, damage: str) -> None:
     cloud.add("make", total)
     first = cloud.launch(tree(READS_RAW))
     if damage == "changed":
-        with (cloud.storage.data(first) / "out/sum").open("r+") as file:  # which has the same inode
+        with (cloud.data(first) / "out/sum").open("r+") as file:  # which has the same inode
             file.write("X")
     else:
         contents = cloud.folder / "efs/contents"
@@ -194,7 +194,7 @@ def test_a_worker_that_ends_before_its_report_stores_nothing(cloud: Cloud) -> No
     cloud.run(cloud.world.running()["/seed"])
     cloud.world.serve()
     hand = cloud.world.running()["/make"]
-    root, data = cloud.folder / "lost", cloud.storage.data(pipeline)
+    root, data = cloud.folder / "lost", cloud.data(pipeline)
     root.mkdir()
     assert hand.job is not None
     assert hand.job.files is not None
@@ -294,7 +294,7 @@ def test_a_changed_file_makes_its_reader_stale(cloud: Cloud) -> None:
     ]
     assert [each.stale_count for each in found.nodes] == [0, 0]
 
-    (cloud.storage.data(pipeline) / "raw/a").write_text("2")
+    (cloud.data(pipeline) / "raw/a").write_text("2")
     found = asyncio.run(pipelines.get_lineage(LineageParams(id=pipeline)))
     assert [(each.path, each.stale) for each in found.nodes] == [
         ("/make", ("raw/a",)),

@@ -226,7 +226,9 @@ def test_throttled_read_of_the_attempt_is_a_problem(command: Command) -> None:
     def reading(*_: str) -> Any:
         raise ThrottledError("Rate exceeded")
 
-    engine: Any = SimpleNamespace(cloud=command.world.engine.cloud, reading=reading)
+    engine: Any = SimpleNamespace(
+        cloud=command.world.engine.cloud, builds=command.world.engine.builds, reading=reading
+    )
     command.api = Api(engine, lambda _: MemoryResponses())
 
     status, problem = command.launch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,7 @@ from chalicelib.errors import ThrottledError
 from chalicelib.run.deletion import LONGEST, OrphanCleanup, Retention
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.run.model.states import Cause
-from support.cloud.world import ME, SITE, World
+from support.cloud.world import ME, SITE, World, with_ports
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> Non
         world.now += LONGEST
 
     busy = world.over(machines=Busy(world.machines, refusals=1))
-    world.engine.cloud = replace(busy, sleep=sleep)
+    world.engine.cloud = with_ports(busy, sleep=sleep)
     assert OrphanCleanup(world.engine).run() == 0
     assert len(runs(world)) == 3
 
