@@ -8,6 +8,7 @@ import pytest
 from conducto_core.api import operation
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
+from conducto_core.debug import terminal
 from conducto_core.run import operations as run
 from conducto_core.run.model import params
 from conducto_core.secrets import operations as secrets
@@ -25,9 +26,13 @@ def documented() -> dict[str, int]:
 def in_the_code() -> dict[str, float]:
     return {
         name: value
-        for module in (operation, run, data, debug, secrets, params)
+        for module, starts in (
+            *((each, ("MAX_", "REMEMBERED_")) for each in (operation, run, data, debug, secrets)),
+            (params, ("MAX_",)),
+            (terminal, ("MAX_SHELL_",)),
+        )
         for name, value in vars(module).items()
-        if name.startswith(("MAX_", "REMEMBERED_"))
+        if name.startswith(starts)
     }
 
 

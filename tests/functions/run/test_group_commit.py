@@ -120,7 +120,7 @@ class Protocol:
                 live = self._unpacked(before)
                 changes = replay(live, self.entries[journal[-1]][0])
                 begun += tuple(_begun(live, merged(changes.values())))
-                vars(live).pop("_claim_next", None)
+                vars(live.crew).pop("_claim_next", None)
                 packed = pickle.dumps(live)
             found = self._states[journal] = (packed, pickle.loads(packed), begun)
         return found
@@ -128,7 +128,7 @@ class Protocol:
     def _unpacked(self, packed: bytes) -> CloudPipeline:
         live: CloudPipeline = pickle.loads(packed)
         if self.broken == "the claim of a report is not checked again":
-            live._claim_next = lambda _worker, claim: live._claimed(claim)  # type: ignore[method-assign]
+            live.crew._claim_next = lambda _worker, claim: live.crew.claimed(claim)  # type: ignore[method-assign]
         return live
 
     def decide(self, journal: tuple[int, ...], index: int, client: Client) -> int | None:

@@ -46,7 +46,7 @@ NOT_HERE = {
     "conducto trigger": "tests/functions/triggers/test_triggers.py",
     "conducto notify test": "it needs a token of Slack",
     "conducto trusts": "tests/functions/test_sign_in_with_provider.py",
-    "conducto secrets set DB --from aws-sm:prod/db --cloud": "tests/functions/secrets/test_references.py",
+    "conducto secrets set DB --from aws-sm": "tests/functions/secrets/test_references.py",
     "python pipeline.py --local --run --junit": "tests/cli/view/test_ci.py, as this pipeline fails",
     "conducto logs @failed": "tests/cli/target/test_pipeline_lookup.py",
     "python pipeline.py --into": "tests/cli/launch/test_into.py, as it asks",
