@@ -164,9 +164,18 @@ class Soak:
         self._faults = faults
         self.world = world = World(BillingPlan("scale", _WORKERS, 1000, 16, None))
         self._database, self._store = world.clients.dynamodb, world.store
-        cut: dict[str, Any] = {"store": world.store, "orgs": world.orgs}
-        for name in ("fleet", "machines", "tokens", "vault", "logs", "limits", "connections"):
-            cut[name] = getattr(world.cloud, name)
+        cloud = world.cloud
+        cut: dict[str, Any] = {
+            "store": world.store,
+            "orgs": world.orgs,
+            "fleet": cloud.compute.fleet,
+            "machines": cloud.compute.machines,
+            "tokens": cloud.records.tokens,
+            "vault": cloud.secrets.vault,
+            "logs": cloud.storage.logs,
+            "limits": cloud.records.limits,
+            "connections": cloud.connections,
+        }
         self._ports = {name: _Cut(port, self) for name, port in cut.items()}
         self._idle: list[CommandProcessor] = []
         self._running: list[_Invocation] = []
