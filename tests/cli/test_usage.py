@@ -9,7 +9,6 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
-from conducto_cli.app.output import dollars
 from conducto_cli.billing.usage_command import _cost_lines, _lines
 from conducto_cli.main import main
 from conducto_client import Client
@@ -17,6 +16,7 @@ from conducto_core.api.dispatch import Service
 from conducto_core.billing.handlers import cost_of, usage_of, with_prices
 from conducto_core.billing.model import MAX_USAGE_PIPELINES, MONTHS, UsageParams
 from conducto_core.billing.rules import Rates, use_of
+from conducto_core.run.model.labels import in_dollars
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
 from conducto_core.workers.rules.fargate import PRICES, Size
@@ -55,7 +55,7 @@ def test_billed_usage_has_the_price_of_the_organisation_beside_that_of_aws() -> 
     )
     assert found.months[0].dollars == plain.months[0].dollars
     lines = "\n".join(_lines(found, None))
-    assert f"{dollars(one + two)}  {dollars(found.months[0].total_dollars)}" in lines
+    assert f"{in_dollars(one + two)}  {in_dollars(found.months[0].total_dollars)}" in lines
     assert "PRICE is what the organisation pays" in lines
     assert "PRICE" not in "\n".join(_lines(with_prices(plain, None), None))
 

@@ -14,7 +14,6 @@ from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import DefinitionError
-from conducto_cli.app.output import dollars
 from conducto_cli.cache.plan import PlannedCache
 from conducto_cli.launch.plan_command import (
     EarlierRun,
@@ -37,6 +36,7 @@ from conducto_core.api.dispatch import Service
 from conducto_core.asl.rules.forecast import estimate
 from conducto_core.cache.model import CachePlan
 from conducto_core.programs.rules.programs import made_by
+from conducto_core.run.model.labels import in_dollars
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
@@ -259,7 +259,7 @@ def test_price_of_the_organisation_is_beside_that_of_aws() -> None:
     lines = "\n".join(plan_lines(found, Known(), workers=2, spot=False, account=paying))
     document = plan_document(found, Known(), workers=2, spot=False, account=paying)
 
-    assert f"acme pays {dollars(price)}, for workers only" in lines
+    assert f"acme pays {in_dollars(price)}, for workers only" in lines
     assert document["price"] == pytest.approx(price)
     free = plan_document(found, Known(), workers=2, spot=False, account=_account())
     assert free["price"] is None
@@ -320,7 +320,7 @@ def test_plan_prints_the_range_of_earlier_runs_and_names_them() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.dollars < found.high
-    assert f"with the durations of 3 earlier runs: {dollars(found.low)} to " in line
+    assert f"with the durations of 3 earlier runs: {in_dollars(found.low)} to " in line
     assert "aaa-aa1 (1970-01-01), aaa-aa2" in line
 
 
@@ -353,7 +353,7 @@ def test_plan_has_the_price_of_workers_that_stay_after_a_run() -> None:
     ]
 
     assert "up to 2 workers may stay 20 minutes" in line
-    assert f"{dollars(hour)} an hour, at most {dollars(hour / 3)} after each run" in line
+    assert f"{in_dollars(hour)} an hour, at most {in_dollars(hour / 3)} after each run" in line
 
 
 def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:

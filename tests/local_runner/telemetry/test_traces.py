@@ -73,6 +73,7 @@ async def test_the_configuration_of_the_profile_has_an_address_and_headers(
     receiver, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CONDUCTO_BASE_DIR", raising=False)
     config = tmp_path / ".conducto" / "test" / "config"
     config.parent.mkdir(parents=True)
     config.write_text(f"[telemetry]\notlp_endpoint = {receiver.url}\notlp_headers = x-team=a%20b\n")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import WEB, agent_api, choose, eventually, launched_person, viewer_of
+from conducto_web import app_folder
+from support.browser import agent_api, choose, eventually, launched_person, viewer_of
 from system.web.scripts import QUICK, SLOW, launch
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def test_each_style_sheet_that_is_lost_once_is_applied(viewer: Viewer) -> None:
     expect(page.get_by_role("treeitem").first).to_be_visible()
     # The part is not shown before its own style sheet is applied.
     assert any(name.startswith("TimelinePage") for name in page.evaluate(APPLIED))
-    every = {one.name for one in (WEB / "assets").glob("*.css") if not one.name.startswith(RARE)}
+    every = {
+        one.name for one in (app_folder() / "assets").glob("*.css") if not one.name.startswith(RARE)
+    }
     eventually(lambda: set(page.evaluate(APPLIED)) >= every, seconds=60)
     assert {address.rsplit("/", 1)[1] for address in aborted} >= every
     viewer.said.clear()  # the browser notes every request that was aborted
