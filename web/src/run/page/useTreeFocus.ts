@@ -8,12 +8,17 @@ export function focusTree(): void {
   target?.focus({ preventScroll: true });
 }
 
+function showRings(): void {
+  document.querySelectorAll<HTMLElement>("[data-quiet]").forEach((one) => delete one.dataset.quiet);
+}
+
 /** Hide the ring around the row until a key is pressed: the page has only just opened. */
 function hideRing(): void {
   const focused = document.activeElement;
   if (!(focused instanceof HTMLElement)) return;
   focused.dataset.quiet = "";
-  document.addEventListener("keydown", () => delete focused.dataset.quiet, { once: true });
+  // One listener for all pages, which refers to no element: those of earlier pages are freed.
+  document.addEventListener("keydown", showRings, { once: true });
 }
 
 /**
