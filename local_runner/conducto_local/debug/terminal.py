@@ -97,12 +97,15 @@ class Terminal:
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[None]:
-        """Pass on every key unprocessed, Ctrl-C included; restore the terminal afterwards."""
+        """Pass on every key unprocessed, Ctrl-C included; restore the terminal afterwards.
+
+        Keys that were typed before are kept.
+        """
         if not self.is_terminal:
             yield
             return
         before = termios.tcgetattr(self._stdin)
-        tty.setraw(self._stdin)
+        tty.setraw(self._stdin, termios.TCSADRAIN)
         try:
             yield
         finally:
