@@ -149,6 +149,12 @@ def record_console(page: Page, said: list[str]) -> None:
     page.on("pageerror", lambda error: note(str(error)))
 
 
+#: Documents in frames of other origins have no storage.
+_NO_TOUR = """
+if (self === top) localStorage.setItem('conducto.tour', localStorage['conducto.tour'] ?? 'shown');
+"""
+
+
 @contextmanager
 def viewer_of(
     person: Person, browser: Browser, *, tour: bool = False, **options: Any
@@ -160,7 +166,7 @@ def viewer_of(
     login = Login.model_validate(agent_api(person, "/agent/login", "POST"))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     if not tour:
-        context.add_init_script("localStorage.setItem('conducto.tour', 'shown')")
+        context.add_init_script(_NO_TOUR)
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     viewer = Viewer(person, page, login.url.rstrip("/"))
