@@ -149,9 +149,9 @@ def record_console(page: Page, said: list[str]) -> None:
     page.on("pageerror", lambda error: note(str(error)))
 
 
-#: Documents in frames of other origins have no storage.
+#: Sandboxed documents have no storage.
 _NO_TOUR = """
-if (self === top) localStorage.setItem('conducto.tour', localStorage['conducto.tour'] ?? 'shown');
+try { localStorage.setItem('conducto.tour', localStorage['conducto.tour'] ?? 'shown'); } catch {}
 """
 
 
