@@ -42,7 +42,7 @@ from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.logs.port import Storage
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
-from chalicelib.people.members import Invitations
+from chalicelib.people.handlers import CloudPeople
 from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.people.port import Identity
 from chalicelib.records import Records
@@ -298,15 +298,7 @@ class App:
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
         administrator = Identity(org, "administrator", permissions_of(Role.OWNER))
-        return Invitations(
-            self.cloud.records,
-            self.cloud.installation,
-            self.cloud.secrets.vault,
-            self.cloud.provider,
-            self.cloud.mail,
-            clock=self.cloud.timing.clock,
-            caller=administrator,
-        ).create(request)
+        return CloudPeople(self.engine, administrator).invitations.create(request)
 
     @cached_property
     def followers(self) -> Followers:

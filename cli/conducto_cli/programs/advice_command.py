@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json
 from conducto_cli.app.records import show
-from conducto_cli.text.text import printable, table
+from conducto_cli.text.text import count_of, printable, table
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def advice_lines(found: NodeHistory) -> Iterator[str]:
     """Yield the advice, for a terminal."""
     if not (found.sizes or found.images or found.flaky):
-        yield f"nothing to advise: {len(found.pipelines)} finished pipelines were read"
+        read = count_of(len(found.pipelines), "finished pipeline")
+        yield f"nothing to advise: {read} read"
         yield "advice about memory and images needs five pipelines in which a command passed"
         return
     rows = []

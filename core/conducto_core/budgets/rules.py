@@ -103,7 +103,7 @@ def price_line(cost: PriceRange, budget: float | None, price: PriceRange | None 
     >>> price_line((0.4, 0.9, 2.1), None)
     'about $0.40 to $0.90, at most $2.10 by the time limits; budget none'
     """
-    limit = "none" if budget is None else f"{in_dollars(budget)}"
+    limit = "none" if budget is None else in_dollars(budget)
     if price is None:
         return f"{_range(*cost)} by the time limits; budget {limit}"
     return f"{_range(*price)} by the time limits; at AWS's prices {_range(*cost)}, budget {limit}"

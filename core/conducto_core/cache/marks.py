@@ -74,7 +74,7 @@ class Digests:
         self._lock = Lock()
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
+    def with_ledger(self) -> Iterator[None]:
         """Return a context that begins with what the ledger has, and adds to it what is new."""
         if self._ledger is None:
             yield

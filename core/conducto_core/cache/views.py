@@ -116,7 +116,7 @@ class CachedFiles:
         Raises:
             TimeoutError: The time ``until`` of `monotonic` is over.
         """
-        with self._digests.shared():
+        with self._digests.with_ledger():
             return self._marks(data, patterns, until)
 
     def _marks(self, data: Path, patterns: Collection[str], until: float) -> Marks:
@@ -269,7 +269,7 @@ class CachedFiles:
             TimeoutError: The time is over.
             OSError: The disk is full, or a file cannot be written.
         """
-        with self._digests.shared():
+        with self._digests.with_ledger():
             self._restore(data, writes, wrote, until)
 
     def _restore(
@@ -319,7 +319,7 @@ class CachedFiles:
     def save_contents(self, data: Path, wrote: Mapping[str, str]) -> int:
         """Save the contents of the files that an attempt wrote to data; return their bytes."""
         kept = {name: mark[1:] for name, mark in wrote.items() if mark[0] in "-x"}
-        with self._digests.shared():
+        with self._digests.with_ledger():
             for name, digest in kept.items():
                 self._save_file(data, name, digest)
         return sum(self._object(digest).stat().st_size for digest in kept.values())

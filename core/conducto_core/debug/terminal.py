@@ -234,7 +234,7 @@ class NumberedInput:
         self._flush()
 
     def acknowledge(self) -> None:
-        """Send the output that waited for an acknowledgement."""
+        """Send the input that waited for an acknowledgement."""
         self._unacked -= 1
         self._flush()
 

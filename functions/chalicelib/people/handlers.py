@@ -28,7 +28,7 @@ class CloudPeople:
         self._members = Members(
             engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock, identity
         )
-        self._invitations = Invitations(
+        self.invitations = Invitations(
             engine.cloud.records,
             engine.cloud.installation,
             engine.cloud.secrets.vault,
@@ -104,22 +104,22 @@ class CloudPeople:
     @serves(people_operations.LIST_INVITATIONS)
     async def list_invitations(self) -> m.InvitationList:
         """List the invitations that can still be accepted."""
-        return await asyncio.to_thread(self._invitations.listing)
+        return await asyncio.to_thread(self.invitations.listing)
 
     @serves(people_operations.CREATE_INVITATION)
     async def create_invitation(self, request: m.NewInvitation) -> m.InvitationLink:
         """Invite somebody."""
-        return await asyncio.to_thread(self._invitations.create, request)
+        return await asyncio.to_thread(self.invitations.create, request)
 
     @serves(people_operations.WITHDRAW_INVITATION)
     async def withdraw_invitation(self, params: m.InvitationParams) -> m.Invitation:
         """Withdraw an invitation."""
-        return await asyncio.to_thread(self._invitations.withdraw, params.id)
+        return await asyncio.to_thread(self.invitations.withdraw, params.id)
 
     @serves(people_operations.ACCEPT_INVITATION)
     async def accept_invitation(self, request: m.AcceptInvitation) -> m.MemberLogin:
         """Make the owner of the code a member."""
-        return await asyncio.to_thread(self._invitations.accept, request)
+        return await asyncio.to_thread(self.invitations.accept, request)
 
     @serves(people_operations.LIST_TOKENS)
     async def list_tokens(self, params: m.TokenListParams) -> m.MemberTokenList:

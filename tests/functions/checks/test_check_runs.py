@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.triggers.github_app import GithubAppSetup
 from chalicelib.triggers.launches import TriggerRun
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.coverage.model import CoverageCounts, FileCoverage
 from conducto_core.errors import RefusedError
@@ -63,10 +61,7 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(
-                self.world.cloud.records,
-                self.world.cloud.timing,
-                self.world.cloud.secrets.vault,
+            self.world.trigger_hooks(
                 self.invoked.append,
             ),
             EventHooks(
@@ -79,13 +74,7 @@ class Site:
         )
         self._create_app()
         self.add()
-        self.sender = NotificationSender(
-            self.world.cloud.records,
-            self.world.cloud.git,
-            self.world.cloud.secrets.vault,
-            self.world.cloud.installation.web_app,
-            self.world.cloud.timing.clock,
-            diagnoses=self.world.diagnoses,
+        self.sender = self.world.sender(
             settings=Settings(),
         )
 

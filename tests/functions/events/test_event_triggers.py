@@ -13,7 +13,6 @@ from chalicelib.events.aws import EventBridgeRules
 from chalicelib.events.handlers import EventHooks, take_bus_event
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.triggers.port import GitRef
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.events import operations as ops
 from conducto_core.events.model import StoredEvent
@@ -71,10 +70,7 @@ class Shop:
         self.ann = self.office.join("ann")
         self.admin = self.office.join("bea", Role.ADMIN)
         self.started: list[tuple[str, str]] = []
-        git = TriggerHooks(
-            self.world.cloud.records,
-            self.world.cloud.timing,
-            self.world.cloud.secrets.vault,
+        git = self.world.trigger_hooks(
             lambda _place: None,
         )
         events = EventHooks(

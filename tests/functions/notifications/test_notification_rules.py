@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.notifications.sender import NotificationSender
 from chalicelib.secrets.injection import org_scope
 from conducto_core.errors import NotFoundError
 from conducto_core.notifications.channels import Settings
@@ -55,13 +54,7 @@ def test_slack_and_mail_report_failures_and_recovery() -> None:
         settings = Settings(slack=slack.url, smtp=mail.url, sender="ci@example.com")
         for cause in (Cause.EXIT_CODE, Cause.EXIT_CODE, None, None):
             run(world, cause)
-            NotificationSender(
-                world.cloud.records,
-                world.cloud.git,
-                world.cloud.secrets.vault,
-                world.cloud.installation.web_app,
-                world.cloud.timing.clock,
-                diagnoses=world.diagnoses,
+            world.sender(
                 settings=settings,
             ).run()
 
@@ -94,13 +87,7 @@ def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
     world.run_out(lambda _: Cause.EXIT_CODE)
     with web_service() as github:
         settings = Settings(github=f"{github.url}")
-        NotificationSender(
-            world.cloud.records,
-            world.cloud.git,
-            world.cloud.secrets.vault,
-            world.cloud.installation.web_app,
-            world.cloud.timing.clock,
-            diagnoses=world.diagnoses,
+        world.sender(
             settings=settings,
         ).run()
 
@@ -118,13 +105,7 @@ def test_webhooks_reach_only_public_addresses_from_the_cloud() -> None:
     with web_service() as receiver:
         add(world, "hook", channel="webhook", to=receiver.url, on=("failure",))
         pipeline = run(world, Cause.EXIT_CODE)
-        NotificationSender(
-            world.cloud.records,
-            world.cloud.git,
-            world.cloud.secrets.vault,
-            world.cloud.installation.web_app,
-            world.cloud.timing.clock,
-            diagnoses=world.diagnoses,
+        world.sender(
             settings=Settings(public_only=True),
         ).run()
 
@@ -161,13 +142,7 @@ def test_alerts_of_a_running_pipeline_are_sent_once_in_an_active_period() -> Non
             world.beat()
             world.minute(60)
         world.run_out()
-        NotificationSender(
-            world.cloud.records,
-            world.cloud.git,
-            world.cloud.secrets.vault,
-            world.cloud.installation.web_app,
-            world.cloud.timing.clock,
-            diagnoses=world.diagnoses,
+        world.sender(
             settings=settings,
         ).run()
 

@@ -73,13 +73,7 @@ def channel() -> Channel:
 
 @pytest.fixture
 def messenger(world: World, channel: Channel) -> NotificationSender:
-    return NotificationSender(
-        world.cloud.records,
-        world.cloud.git,
-        world.cloud.secrets.vault,
-        world.cloud.installation.web_app,
-        world.cloud.timing.clock,
-        diagnoses=world.diagnoses,
+    return world.sender(
         settings=Settings(),
         send=channel.send,
     )
@@ -259,13 +253,7 @@ def test_later_notification_of_a_node_and_callback_waits_for_the_earlier(
 def test_while_one_sends_another_leaves_it_alone(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = NotificationSender(
-        world.cloud.records,
-        world.cloud.git,
-        world.cloud.secrets.vault,
-        world.cloud.installation.web_app,
-        world.cloud.timing.clock,
-        diagnoses=world.diagnoses,
+    other = world.sender(
         settings=Settings(),
         send=channel.send,
     )
@@ -308,13 +296,7 @@ def test_notification_of_a_killed_sender_is_sent_by_another_after_the_lease(
 def test_slow_sender_does_not_overwrite_a_later_one(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = NotificationSender(
-        world.cloud.records,
-        world.cloud.git,
-        world.cloud.secrets.vault,
-        world.cloud.installation.web_app,
-        world.cloud.timing.clock,
-        diagnoses=world.diagnoses,
+    other = world.sender(
         settings=Settings(),
         send=Channel().send,
     )
@@ -389,13 +371,7 @@ def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     world = World()
     store = _Throttled(world.table, world.blobs, world.orgs)
     world.use(store=store)
-    messenger = NotificationSender(
-        world.cloud.records,
-        world.cloud.git,
-        world.cloud.secrets.vault,
-        world.cloud.installation.web_app,
-        world.cloud.timing.clock,
-        diagnoses=world.diagnoses,
+    messenger = world.sender(
         settings=Settings(),
         send=channel.send,
     )
@@ -413,13 +389,7 @@ def test_slack_receives_the_message_of_the_callback(world: World) -> None:
     ran(world, slack(message="Build"))
 
     with web_service() as service:
-        NotificationSender(
-            world.cloud.records,
-            world.cloud.git,
-            world.cloud.secrets.vault,
-            world.cloud.installation.web_app,
-            world.cloud.timing.clock,
-            diagnoses=world.diagnoses,
+        world.sender(
             settings=Settings(slack=service.url),
         ).run()
 
@@ -434,13 +404,7 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
 
     asyncio.run(pipelines.launch(LaunchRequest(tree=form(tree), run=True)))
     with mail_server() as mail:
-        NotificationSender(
-            world.cloud.records,
-            world.cloud.git,
-            world.cloud.secrets.vault,
-            world.cloud.installation.web_app,
-            world.cloud.timing.clock,
-            diagnoses=world.diagnoses,
+        world.sender(
             settings=Settings(smtp=mail.url, sender="ci@example.com"),
         ).run()
 
@@ -451,13 +415,7 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
 def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
     pipeline = ran(world, ["done", ["email", {"to": "bob@example.com"}]])
 
-    NotificationSender(
-        world.cloud.records,
-        world.cloud.git,
-        world.cloud.secrets.vault,
-        world.cloud.installation.web_app,
-        world.cloud.timing.clock,
-        diagnoses=world.diagnoses,
+    world.sender(
         settings=Settings(),
     ).run()
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity, VerifiedRun
 from chalicelib.people.tokens import digest_of
 from chalicelib.secrets.injection import org_scope
 from chalicelib.triggers.launches import TriggerRun
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, RefusedError
@@ -46,10 +44,7 @@ class Site:
         self.world = World()
         self.host = host
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(
-            self.world.cloud.records,
-            self.world.cloud.timing,
-            self.world.cloud.secrets.vault,
+        hooks = self.world.trigger_hooks(
             self.invoked.append,
         )
         self.hooks = Hooks(
@@ -139,13 +134,7 @@ class Site:
         self.world.launch(serial(leaf("a")), run=True)
         self.world.run_out(lambda _: Cause.EXIT_CODE)
         with web_service() as slack:
-            NotificationSender(
-                self.world.cloud.records,
-                self.world.cloud.git,
-                self.world.cloud.secrets.vault,
-                self.world.cloud.installation.web_app,
-                self.world.cloud.timing.clock,
-                diagnoses=self.world.diagnoses,
+            self.world.sender(
                 settings=Settings(slack=slack.url),
             ).run()
         return len(slack.asked)

@@ -16,6 +16,12 @@ from conducto_core.people.model import AuditEntry
 from support.cloud.world import World
 
 
+def copy(world: World) -> int:
+    cloud = world.cloud
+    site, clock = cloud.installation.site, cloud.timing.clock
+    return copy_audit(cloud.records, cloud.storage.log_bucket, site, clock)
+
+
 class Audited(World):
     """A cloud whose audit log is copied."""
 
@@ -44,36 +50,12 @@ def test_ended_requests_are_copied_once_for_each_organisation() -> None:
     position = world.add("acme", subject="abc-def")
     world.cloud.records.audit.end("acme", position, 200, None)
     world.add("beta", user="bob")
-    assert (
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
-        == 0
-    )  # requests may still be in progress
+    assert copy(world) == 0  # requests may still be in progress
     world.now += 60
     world.add("acme")
 
-    assert (
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
-        == 2
-    )
-    assert (
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
-        == 0
-    )
+    assert copy(world) == 2
+    assert copy(world) == 0
 
     acme, beta = sorted(world.copied())
     assert acme.startswith("conducto/test/acme/audit/2023-11-14/221320-")
@@ -108,23 +90,10 @@ def test_copy_that_was_interrupted_is_repeated_under_the_same_name() -> None:
         world.now += 1
     world.now += 60
     with pytest.raises(ConnectionError):
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
+        copy(world)
     (name,) = world.bucket.names()
 
-    assert (
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
-        == 2
-    )
+    assert copy(world) == 2
 
     assert world.bucket.names() == [name]
     assert len(world.copied()[name]) == 2
@@ -138,12 +107,4 @@ def test_without_a_bucket_nothing_is_marked_or_copied() -> None:
     world.now += 60
 
     assert list(world.cloud.records.audit.uncopied(world.now)) == []
-    assert (
-        copy_audit(
-            world.cloud.records,
-            world.cloud.storage.log_bucket,
-            world.cloud.installation.site,
-            world.cloud.timing.clock,
-        )
-        == 0
-    )
+    assert copy(world) == 0

@@ -23,7 +23,6 @@ from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import user_scope
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Member, Role
@@ -69,10 +68,7 @@ class Site:
         self.folder = folder
         self.authority = authority
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(
-            self.world.cloud.records,
-            self.world.cloud.timing,
-            self.world.cloud.secrets.vault,
+        hooks = self.world.trigger_hooks(
             self.invoked.append,
         )
         self.hooks = Hooks(

@@ -13,7 +13,6 @@ import pytest
 from chalicelib.events.handlers import EventHooks
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.triggers.launches import TriggerRun
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Member, Role
@@ -58,10 +57,7 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(
-                self.world.cloud.records,
-                self.world.cloud.timing,
-                self.world.cloud.secrets.vault,
+            self.world.trigger_hooks(
                 self.invoked.append,
             ),
             EventHooks(

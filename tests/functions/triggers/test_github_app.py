@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.events.handlers import EventHooks
 from chalicelib.images.git_clones import GitClones
-from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import membership_digest
@@ -27,7 +26,6 @@ from chalicelib.triggers.github_app import request_missed
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
 from chalicelib.triggers.tokens import app_scope
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.cloud_operations import OWN_BUILDS
@@ -75,10 +73,7 @@ class Site:
         self.hooks = Hooks(
             None,
             lambda _event: None,
-            TriggerHooks(
-                self.world.cloud.records,
-                self.world.cloud.timing,
-                self.world.cloud.secrets.vault,
+            self.world.trigger_hooks(
                 self.invoked.append,
             ),
             EventHooks(
@@ -221,13 +216,7 @@ def test_push_launches_with_a_token_of_the_installation_and_gets_a_check(site: S
     assert (repositories, permissions["contents"]) == (["acme/app"], "read")
     assert len(site.host.apps.tokens) == 1  # one token serves an hour
     site.host.apps.tokens.clear()  # GitHub revokes it
-    NotificationSender(
-        site.world.cloud.records,
-        site.world.cloud.git,
-        site.world.cloud.secrets.vault,
-        site.world.cloud.installation.web_app,
-        site.world.cloud.timing.clock,
-        diagnoses=site.world.diagnoses,
+    site.world.sender(
         settings=Settings(),
     ).run()
     # The pipeline of the push has a check, too, and it has not ended.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.functions.triggers.test_triggers import Site
 
-from chalicelib.notifications.sender import NotificationSender
 from conducto_core.notifications.channels import Settings
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
@@ -82,13 +81,7 @@ def run_out(site: Site, delivery: t.Delivery, cause: Cause | None) -> list[dict[
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: cause)
-    NotificationSender(
-        site.world.cloud.records,
-        site.world.cloud.git,
-        site.world.cloud.secrets.vault,
-        site.world.cloud.installation.web_app,
-        site.world.cloud.timing.clock,
-        diagnoses=site.world.diagnoses,
+    site.world.sender(
         settings=Settings(),
     ).run()
     assert {(name, sha) for name, sha, _ in site.host.statuses} <= {("acme/app", SHA)}

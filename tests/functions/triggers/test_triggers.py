@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from chalicelib.debug.plans import debug_plan
 from chalicelib.events.handlers import EventHooks
-from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.schedules.handlers import schedule_operations
@@ -21,7 +20,7 @@ from chalicelib.secrets.injection import inject_commands, org_scope
 from chalicelib.triggers.launches import TriggerRun, in_turn
 from chalicelib.triggers.providers import GitProviders
 from chalicelib.triggers.tokens import trigger_scope
-from chalicelib.triggers.triggers import MAX_WEBHOOKS, TriggerHooks
+from chalicelib.triggers.triggers import MAX_WEBHOOKS
 from chalicelib.triggers.webhooks import MAX_BODY, Hooks
 from conducto.integrations.http import DeliveryError
 from conducto_core.debug.model import DebugRequest
@@ -68,10 +67,7 @@ class Site:
         self.host = host
         self.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
         self.invoked: list[tuple[str, str, str]] = []
-        hooks = TriggerHooks(
-            self.world.cloud.records,
-            self.world.cloud.timing,
-            self.world.cloud.secrets.vault,
+        hooks = self.world.trigger_hooks(
             self.invoked.append,
         )
         events = EventHooks(
@@ -147,13 +143,7 @@ def test_status_of_the_commit_is_that_of_the_pipeline(site: Site) -> None:
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: None)
-    NotificationSender(
-        site.world.cloud.records,
-        site.world.cloud.git,
-        site.world.cloud.secrets.vault,
-        site.world.cloud.installation.web_app,
-        site.world.cloud.timing.clock,
-        diagnoses=site.world.diagnoses,
+    site.world.sender(
         settings=Settings(),
     ).run()
 
@@ -467,13 +457,7 @@ def test_gitlab_webhook_launches_and_sets_the_status(site: Site) -> None:
     site.world.now += 1
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: Cause.EXIT_CODE)
-    NotificationSender(
-        site.world.cloud.records,
-        site.world.cloud.git,
-        site.world.cloud.secrets.vault,
-        site.world.cloud.installation.web_app,
-        site.world.cloud.timing.clock,
-        diagnoses=site.world.diagnoses,
+    site.world.sender(
         settings=Settings(),
     ).run()
 
@@ -551,13 +535,7 @@ def test_status_is_not_sent_to_a_private_address_from_the_cloud(site: Site, prov
         GitProviders(settings).set_status(trigger, "token", SHA, "x", None)
     if provider == "github":
         site.pushed()
-    NotificationSender(
-        site.world.cloud.records,
-        site.world.cloud.git,
-        site.world.cloud.secrets.vault,
-        site.world.cloud.installation.web_app,
-        site.world.cloud.timing.clock,
-        diagnoses=site.world.diagnoses,
+    site.world.sender(
         settings=settings,
     ).run()
     assert site.host.statuses == []

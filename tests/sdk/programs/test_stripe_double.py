@@ -23,7 +23,6 @@ from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.events.handlers import EventHooks
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.billing.model import BillingStatus, SpendLimit
 from conducto_core.billing.rules import BillingPlan, Remedies, Status
@@ -76,10 +75,7 @@ class Installation:
         )
         self.world.engine = CommandProcessor(self.world.cloud)
         self.run = BillingRun(self.world.engine, ports)
-        triggers = TriggerHooks(
-            self.world.cloud.records,
-            self.world.cloud.timing,
-            self.world.cloud.secrets.vault,
+        triggers = self.world.trigger_hooks(
             lambda _: None,
         )
         self.hooks = Hooks(
@@ -327,10 +323,7 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     off = Hooks(
         None,
         lambda _: None,
-        TriggerHooks(
-            here.world.cloud.records,
-            here.world.cloud.timing,
-            here.world.cloud.secrets.vault,
+        here.world.trigger_hooks(
             lambda _: None,
         ),
         events,

@@ -36,6 +36,7 @@ from chalicelib.errors import Timing
 from chalicelib.events.port import EventPorts
 from chalicelib.installation import Installation
 from chalicelib.logs.port import Storage
+from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, new_token
 from chalicelib.records import Records
@@ -46,6 +47,7 @@ from chalicelib.secrets.references import SecretPorts
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
+from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from chalicelib.workers.port import Compute, TaskEnd
 from conducto_core.asl.rules.naming import Site
@@ -168,6 +170,22 @@ class World:
 
     def diagnoses(self, org: str) -> CloudPipelines:
         return self.pipelines(replace(ME, org=org))
+
+    def sender(self, *, settings: Settings, **more: Any) -> NotificationSender:
+        return NotificationSender(
+            self.cloud.records,
+            self.cloud.git,
+            self.cloud.secrets.vault,
+            self.cloud.installation.web_app,
+            self.cloud.timing.clock,
+            diagnoses=self.diagnoses,
+            settings=settings,
+            **more,
+        )
+
+    def trigger_hooks(self, invoke: Callable[[tuple[str, str]], None]) -> TriggerHooks:
+        cloud = self.cloud
+        return TriggerHooks(cloud.records, cloud.timing, cloud.secrets.vault, invoke)
 
     def launch(self, tree: dict[str, Any], *, run: bool = True, **more: Any) -> str:
         images = more.pop("images", None)

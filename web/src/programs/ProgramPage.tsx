@@ -22,7 +22,7 @@ import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
 import { DEFAULT_COUNT, RunCount, Total } from "@/programs/RunNumbers";
-import { WhoDidWhat } from "@/programs/WhoDidWhat";
+import { ProgramActions } from "@/programs/ProgramActions";
 import { REFRESH_MS, useNodeHistory, useProgram } from "@/programs/useProgram";
 
 /** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
@@ -113,7 +113,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           <SlowestNodes history={history} newest={newest.pipeline.id} />
           <SizeAdvice history={history} newest={newest.pipeline.id} />
           <ImageAdvice history={history} newest={newest.pipeline.id} />
-          <WhoDidWhat pipelines={pipelines} />
+          <ProgramActions pipelines={pipelines} />
         </div>
         {pair.before === null || pair.after === null ? null : (
           <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />

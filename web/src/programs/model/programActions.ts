@@ -3,10 +3,10 @@
 import type { AuditEntry, PipelineSummary } from "@/api/schema";
 import { plural } from "@/lib/time";
 
-/** Number of deeds that are shown. */
-export const DEEDS = 8;
+/** Maximum number of actions that are shown. */
+export const MAX_ACTIONS = 8;
 
-export interface Deed {
+export interface ProgramAction {
   key: string;
   time: number;
   who: string;
@@ -17,19 +17,19 @@ export interface Deed {
 }
 
 /** The launches of pipelines and the requests on them, the newest first. */
-export function deedsOf(
+export function programActions(
   pipelines: readonly PipelineSummary[],
   entries: readonly AuditEntry[],
-): Deed[] {
+): ProgramAction[] {
   const known = new Set(pipelines.map(({ pipeline }) => pipeline.id));
   const requests = entries.filter(
     ({ subject, operation }) => known.has(subject) && !operation.startsWith("launch"),
   );
-  const deeds = [...pipelines.map(launchOf), ...requests.map(requestOf)];
-  return deeds.toSorted((one, other) => other.time - one.time).slice(0, DEEDS);
+  const actions = [...pipelines.map(launchOf), ...requests.map(requestOf)];
+  return actions.toSorted((one, other) => other.time - one.time).slice(0, MAX_ACTIONS);
 }
 
-function launchOf({ pipeline }: PipelineSummary): Deed {
+function launchOf({ pipeline }: PipelineSummary): ProgramAction {
   const { id, created, owner, git, parent } = pipeline;
   const who =
     parent !== null
@@ -41,7 +41,15 @@ function launchOf({ pipeline }: PipelineSummary): Deed {
   return { key: `launch ${id}`, time: created, who, assistant: null, what, pipeline: id };
 }
 
-function requestOf({ request, time, user, client, operation, paths, subject }: AuditEntry): Deed {
+function requestOf({
+  request,
+  time,
+  user,
+  client,
+  operation,
+  paths,
+  subject,
+}: AuditEntry): ProgramAction {
   const nodes =
     paths.length === 0 ? "" : ` ${paths.length === 1 ? paths[0] : plural(paths.length, "node")} of`;
   const what = `${operation.replaceAll("_", " ")}${nodes}`;

@@ -7,13 +7,13 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { organisationApi } from "@/people/api/organisation";
-import { deedsOf } from "@/programs/model/deeds";
+import { programActions } from "@/programs/model/programActions";
 import styles from "@/programs/ProgramPage.module.css";
 
 const REFRESH_MS = 30_000;
 
 /** The last launches of a program and, for administrators, the last actions of people and assistants. */
-export function WhoDidWhat({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
+export function ProgramActions({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   const who = useQuery({
     queryKey: ["whoami"],
     queryFn: ({ signal }) => api.whoAmI(signal),
@@ -25,14 +25,14 @@ export function WhoDidWhat({ pipelines }: { pipelines: readonly PipelineSummary[
     enabled: who.data?.permissions.includes("manage_organisation") === true,
     refetchInterval: REFRESH_MS,
   });
-  const deeds = deedsOf(pipelines, log.data?.entries ?? []);
+  const actions = programActions(pipelines, log.data?.entries ?? []);
   return (
-    <section aria-labelledby="deeds">
+    <section aria-labelledby="actions">
       <div className={styles.head}>
-        <h2 id="deeds">Launches and actions</h2>
+        <h2 id="actions">Launches and actions</h2>
       </div>
-      <ul className={`card ${styles.deeds ?? ""}`}>
-        {deeds.map(({ key, time, who: person, assistant, what, pipeline }) => (
+      <ul className={`card ${styles.programActions ?? ""}`}>
+        {actions.map(({ key, time, who: person, assistant, what, pipeline }) => (
           <li key={key}>
             <span>
               {assistant === null ? (

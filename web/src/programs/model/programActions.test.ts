@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { AuditEntry, PipelineSummary } from "@/api/schema";
-import { DEEDS, deedsOf } from "@/programs/model/deeds";
+import { MAX_ACTIONS, programActions } from "@/programs/model/programActions";
 
 function launched(id: string, created: number, more: object = {}): PipelineSummary {
   const pipeline = { id, created, owner: "ada", git: null, parent: null, ...more };
@@ -14,7 +14,7 @@ function entry(subject: string, time: number, more: Partial<AuditEntry> = {}): A
 }
 
 test("launches and requests are one list, the newest first", () => {
-  const found = deedsOf(
+  const found = programActions(
     [launched("b", 20, { git: { trigger: "main" } }), launched("a", 10)],
     [
       entry("a", 15, { client: "Claude Code", paths: ["/t"] }),
@@ -33,7 +33,7 @@ test("launches and requests are one list, the newest first", () => {
 
 test("only the newest are shown", () => {
   const many = Array.from({ length: 30 }, (_, at) => launched(`p${at}`, at));
-  expect(deedsOf(many, []).map(({ pipeline }) => pipeline)).toEqual(
-    Array.from({ length: DEEDS }, (_, at) => `p${29 - at}`),
+  expect(programActions(many, []).map(({ pipeline }) => pipeline)).toEqual(
+    Array.from({ length: MAX_ACTIONS }, (_, at) => `p${29 - at}`),
   );
 });
