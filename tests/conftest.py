@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from conducto_local.agent.process import reset_dispositions
 
@@ -14,9 +15,18 @@ from conducto_local.agent.process import reset_dispositions
 # of them fail where the suite runs under nohup or in the background.
 reset_dispositions()
 
+# How long an example takes depends on the machine.
+settings.register_profile("conducto", deadline=None)
+settings.load_profile("conducto")
+
 # A CI job runs the suite, but the runs in it are not to print what they print in one.
 for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "BUILDKITE"):
     os.environ.pop(name, None)
+
+# The suite may be a command of a pipeline (`pipelines/ci.py`), but not what it tests.
+if os.environ.get("CONDUCTO_EXECUTION_ENV"):
+    for name in [each for each in os.environ if each.startswith(("CONDUCTO_", "__RUN"))]:
+        del os.environ[name]
 
 HERE = Path(__file__).parent
 #: Directories that a target of the Makefile searches for tests with a marker.

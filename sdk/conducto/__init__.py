@@ -251,7 +251,7 @@ class _UnknownNameError(AttributeError):
     """
 
     def __str__(self) -> str:
-        from conducto.tree.text import suggestion
+        from conducto.wire.printable import suggestion
 
         name = self.args[0]
         hint = suggestion(name, [*globals(), *_CLIENT, *_HOMES, *_MODULES])

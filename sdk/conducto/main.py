@@ -312,7 +312,7 @@ class _Invocation:
         return next((name for name in (word, word.replace("-", "_")) if name in self.methods), None)
 
     def _near(self, cutoff: float = 0.6) -> str:
-        from conducto.tree.text import suggestion
+        from conducto.wire.printable import suggestion
 
         return suggestion(self.argv[0], self.methods, cutoff=cutoff)
 

@@ -1,11 +1,11 @@
 """Actions of a user on nodes and pipelines, and the selection of nodes."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
 from conducto.errors import InvalidArgumentError, NodeNotFoundError, PipelineNotFoundError
 from conducto.wire.node_patterns import fixed_part, has_wildcard, matches, node_path
+from conducto.wire.printable import suggestion
 from conducto_client.client import Client
 from conducto_client.errors import ApiError
 from conducto_client.target import Target, checked
@@ -20,8 +20,6 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.states import State
 
 _NOT_FOUND = 404
-#: `difflib` is slow on more names than this.
-_NAMES_COMPARED = 3000
 
 
 class NodeChanges(TypedDict, total=False):
@@ -185,7 +183,5 @@ class Actions:
         wrong = next((path for path in paths if path not in known), None)
         if wrong is None:
             return error
-        names = [name for name in known if name != "/"][:_NAMES_COMPARED]
-        near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(wrong, known)
         return NodeNotFoundError(f"{wrong}: pipeline {self.pipeline_id} has no such node{hint}")

@@ -186,7 +186,7 @@ def commands(draw: st.DrawFn) -> Command:
     return Command(tuple(parts), files, code, kills, draw(st.booleans()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(commands())
 def test_both_targets_make_the_same_of_a_command(command: Command) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -24,7 +24,6 @@ CHECKS = [
 ]
 SETTINGS = hypothesis.settings(
     max_examples=int(os.environ.get("EXAMPLES", "20")),
-    deadline=None,
     database=None,
     derandomize=True,
     phases=[hypothesis.Phase.generate],

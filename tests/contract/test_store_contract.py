@@ -645,7 +645,7 @@ _TURNS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=_TURNS)
 def test_fake_and_real_agree_on_any_sequence_of_turns(
     steps, tmp_path_factory: pytest.TempPathFactory

@@ -52,7 +52,7 @@ class Model(pydantic.BaseModel):
         return hash((self.name, *self.sizes))
 
 
-UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     ["None", '"None"', "", "3", "a,b", "a\\", "[1]", '["a"]', '"3"', "true", "1h", "NaN"]
 )

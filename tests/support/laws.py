@@ -21,7 +21,6 @@ def law(examples: int) -> Callable[[Any], Any]:
         quick = {"phases": [Phase.generate], "database": None, "derandomize": True}
     return settings(
         max_examples=max(1, round(examples * float(effort or 1))),
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         **quick,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from conducto.errors import UsageError
 from conducto.tools.arguments import print_usage
 from conducto.wire.fields import check_amount, parse_duration
-from conducto_cli.app.references import suggestion
+from conducto.wire.printable import suggestion
 from conducto_core.installation.names import EMULATOR_STAGE
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
+from conducto.wire.printable import suggestion
 from conducto_cli.app.arguments import add_stage, add_yes, asker
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.references import suggestion
 from conducto_cli.deploy.port import AccountError
 from conducto_cli.people.invite_command import lines_of
 from conducto_core.installation.names import SETTINGS

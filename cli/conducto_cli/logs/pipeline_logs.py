@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from conducto.errors import UsageError
+from conducto.wire.printable import suggestion
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.references import suggestion
 from conducto_cli.target.connection import OpenClient
 from conducto_cli.text.text import printable
 from conducto_cli.view.model import AttemptOutput, MergedOutput, OutputLine, PipelineModel

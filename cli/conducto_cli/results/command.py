@@ -11,7 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from conducto.errors import UsageError
-from conducto.tree.text import suggestion
+from conducto.wire.printable import suggestion
 from conducto_cli.app.arguments import add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire import secret_names
-from conducto.wire.printable import printable
+from conducto.wire.printable import printable, suggestion
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed, keep_quiet
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.records import moment, show, show_list
-from conducto_cli.app.references import suggestion
 from conducto_cli.app.registry import COMMANDS
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from conducto.errors import UsageError
 from conducto.wire.node_patterns import has_wildcard, node_path
+from conducto.wire.printable import suggestion
 from conducto_cli.app.arguments import SHORTCUTS
-from conducto_cli.app.references import expand, suggestion
+from conducto_cli.app.references import expand
 from conducto_cli.text.actions import state_text
 from conducto_cli.text.text import count_of, printable, table
 from conducto_client import ApiError, Client

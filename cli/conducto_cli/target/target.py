@@ -13,9 +13,9 @@ from typing import Literal
 from conducto.api import paths
 from conducto.api.config import Config
 from conducto.errors import UsageError
+from conducto.wire.printable import suggestion
 from conducto_cli.app.arguments import SHORTCUTS
 from conducto_cli.app.exit import USAGE
-from conducto_cli.app.references import suggestion
 from conducto_cli.app.registry import COMMANDS
 from conducto_cli.target.account import SignedInAccount, account_of, needed_account, profile_named
 from conducto_cli.target.connection import (

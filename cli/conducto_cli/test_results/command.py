@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if arguments.quarantine is not None or arguments.quarantine_flaky is not None:
             found: object = _quarantine(client, id_, arguments)
         elif arguments.end_quarantine is not None:
-            found = _end(client, id_, arguments.end_quarantine)
+            ended = _end(client, id_, arguments.end_quarantine)
+            return show(arguments, ended, [_ended_line(ended)])
         elif is_program:
             found = client.program_tests(
                 ProgramTestParams(id=id_, only=arguments.only, limit=arguments.last)
@@ -184,7 +185,14 @@ def _quarantine_line(found: Quarantine) -> str:
         until = moment(found.until)
         number = found.automatic
         return f"tests that are flaky in {number} pipelines are quarantined, until {until}"
-    return f"{printable(found.test)}: {_ended(found)}"
+    by, reason = printable(found.by), printable(found.reason)
+    return f"{printable(found.test)}: quarantined until {moment(found.until)} by {by}: {reason}"
+
+
+def _ended_line(found: Quarantine) -> str:
+    if found.automatic is not None:
+        return "flaky tests are not quarantined any more"
+    return f"{printable(found.test)}: its failures count again"
 
 
 def _suggestions(id_: str, names: tuple[str, ...]) -> Iterator[str]:
@@ -194,11 +202,6 @@ def _suggestions(id_: str, names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         test = shell_word(name)
         yield f"  conducto tests {id_} --quarantine {test} --until 14d --reason TEXT"
-
-
-def _ended(quarantine: Quarantine) -> str:
-    by, reason = printable(quarantine.by), printable(quarantine.reason)
-    return f"quarantined until {moment(quarantine.until)} by {by}: {reason}"
 
 
 def _of_pipeline(found: PipelineTests) -> Iterator[str]:

@@ -6,13 +6,13 @@ and the ways to buy them. A worker has a whole machine: commands of organisation
 and its price is that of the machine.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from conducto.wire.fields import ARM
+from conducto.wire.printable import suggestion
 from conducto_core.errors import invalid
 from conducto_core.machines.model import MachineClass, MachineType, Rung
 from conducto_core.tree.model import NodeSpec, Placement, SpotUse
@@ -130,8 +130,7 @@ def _read_type(owner: str, text: str) -> MachineType:
     name, at, price = text.partition("@")
     known = TYPES.get(name)
     if known is None:
-        near = difflib.get_close_matches(name, TYPES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(name, TYPES)
         families = ", ".join(sorted({each.partition(".")[0] for each in TYPES}))
         raise ValueError(
             f"class {owner!r}: {name!r} is not a known instance type{hint} (families: {families})"
@@ -200,8 +199,7 @@ def find_class(name: str, classes: Mapping[str, MachineClass] | None) -> Machine
             f"machine={name!r}: the installation declares no machine classes; leave it out, or ask "
             f"its administrator: conducto deploy -c machines='{name}=g6.xlarge'"
         )
-    near = difflib.get_close_matches(name, classes, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(name, classes)
     raise ValueError(
         f"machine={name!r} is not a machine class of the installation{hint} (it has: "
         f"{', '.join(sorted(classes))})"

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from conducto.wire import secret_names
+from conducto.wire.printable import suggestion
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.run.model.records import ForeignChange, PipelineRecord
 from conducto_core.run.model.requests import Action
@@ -83,8 +83,7 @@ def check_set_exists(secret_set: str, names: Collection[SecretName]) -> None:
     known = sorted({each.secret_set for each in names} - {""})
     if secret_set in ("", *known):
         return
-    near = get_close_matches(secret_set, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(secret_set, known)
     raise RefusedError(
         f"there are no secrets in the set {secret_set!r}{hint} (sets: "
         f"{', '.join(known) or 'none'}); store one: conducto secrets set NAME --secret-set "
@@ -126,9 +125,8 @@ def missing(form: Mapping[str, Any], known: Collection[str]) -> list[str]:
     found = []
     for name in named:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"run: conducto secrets set {name}"
-            found.append(f"there is no secret {name!r}, which secrets= names; {remedy}")
+            remedy = suggestion(name, known) or f"; run: conducto secrets set {name}"
+            found.append(f"there is no secret {name!r}, which secrets= names{remedy}")
     return found
 
 

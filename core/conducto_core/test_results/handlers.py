@@ -128,7 +128,8 @@ class Tests(CoverageReports):
         """Store the quarantine of a test.
 
         Raises:
-            RefusedError: It would end in the past or after a year, or there are too many.
+            RefusedError: It would end in the past or after a year, the test never ran, or there are
+                too many.
         """
         now, program = self.time_now(), await self._program(params.id)
         if not now < request.until <= now + MAX_DAYS * _DAY:
@@ -136,6 +137,7 @@ class Tests(CoverageReports):
                 f"the quarantine of {request.test} must end between now and in {MAX_DAYS} days; "
                 "give a later or an earlier date"
             )
+        rules.check_test(request.test, (await self._test_history(program))[0])
         quarantine = Quarantine(
             name=rules.quarantine_name(program, request.test),
             program=program,

@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from conducto.wire.printable import suggestion
+from conducto_core.errors import RefusedError
 from conducto_core.programs.rules.programs import tested_program
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import Cause
 from conducto_core.test_results.model import (
+    ALL_FLAKY,
     PipelineTest,
     PipelineTests,
     Quarantine,
@@ -111,6 +114,18 @@ def in_force(
     return tuple(
         q for q in quarantines if q.until > now and program_id(q.program) == program_id(program)
     )
+
+
+def check_test(test: str, history: TestAggregate) -> None:
+    """Check that a test that is to be quarantined ran in a program that has tests.
+
+    Raises:
+        RefusedError: It did not; the message has the nearest test.
+    """
+    known = [each.name for each in history.tests]
+    if known and test not in (ALL_FLAKY, *known):
+        hint = suggestion(test, known) or "; list them with 'conducto tests'"
+        raise RefusedError(f"no test {test!r} ran in the pipelines of this program{hint}")
 
 
 def tests_of(quarantines: Iterable[Quarantine]) -> set[str]:

@@ -16,9 +16,9 @@ from conducto.tree.lazy import Lazy
 from conducto.tree.native import command_words, parameters_of, problem_of
 from conducto.tree.nodes import Exec, Node, Parallel, Serial
 from conducto.tree.references import ResultReference, word
-from conducto.tree.text import suggestion
 from conducto.wire import limits
 from conducto.wire.maps import MapOptions, to_options
+from conducto.wire.printable import suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

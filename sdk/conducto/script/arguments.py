@@ -7,7 +7,7 @@ from conducto.inspection.codecs.base import Codec, CodecError
 from conducto.inspection.codecs.parameter import Untyped
 from conducto.inspection.codecs.unions import Maybe
 from conducto.results import is_reference
-from conducto.tree.text import suggestion
+from conducto.wire.printable import suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

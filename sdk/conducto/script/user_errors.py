@@ -21,8 +21,8 @@ from conducto.errors import (
     UsageError,
 )
 from conducto.inspection import call_site
-from conducto.tree.text import shown, suggestion
-from conducto.wire.printable import printable_lines
+from conducto.tree.text import shown
+from conducto.wire.printable import printable_lines, suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -291,6 +291,6 @@ class Image:
 
 
 def _nearest(word: str) -> str:
-    from conducto.tree.text import suggestion
+    from conducto.wire.printable import suggestion
 
     return suggestion(word, (*FIELDS, *UNRESOLVED, "git_urls"))

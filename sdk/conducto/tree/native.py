@@ -191,7 +191,7 @@ def _bind(
 def _hint(unknown: List[str], parameters: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str:
     """Return a remedy for keywords that the function does not have."""
     from conducto.tree.parameters import NAMES
-    from conducto.tree.text import suggestion
+    from conducto.wire.printable import suggestion
 
     for_node = [name for name in unknown if name in NAMES and name != "stop_on_error"]
     if for_node:

@@ -135,7 +135,7 @@ def Params(**params: Unpack[ExecParams]) -> ExecParams:  # noqa: N802 (as above)
 
 def unknown(names: Iterable[str]) -> TypeError:
     """Return the error for keyword arguments that no node has."""
-    from conducto.tree.text import suggestion
+    from conducto.wire.printable import suggestion
 
     first = min(names)
     hint = suggestion(first, NAMES)
@@ -234,7 +234,7 @@ def to_set(node_type: type, params: Dict[str, Any]) -> Dict[str, Any]:
     known.update(name for name in ("stop_on_error", "command") if hasattr(node_type, name))
     for name in params:
         if name not in known:
-            from conducto.tree.text import suggestion
+            from conducto.wire.printable import suggestion
 
             raise TypeError(
                 f"set() got an unexpected keyword argument {name!r}{suggestion(name, known)}"

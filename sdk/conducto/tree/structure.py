@@ -166,7 +166,7 @@ def walk(node: N, path: str) -> Tuple[N, Optional[str]]:
 
 def _nearby(node: Linked, missing: str) -> str:
     """Return the child whose name is most like the missing one, or the first children."""
-    from conducto.tree.text import suggestion
+    from conducto.wire.printable import suggestion
 
     names = list(islice(node.children, _MAX_COMPARED))
     more = len(node.children) - _MAX_LISTED

@@ -9,7 +9,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, TextIO
+    from typing import TextIO
 
 _COLORS = {"blue": "1;34", "cyan": "1;36", "magenta": "1;35", "bold": "1", "dim": "1;2"}
 _TAB = 4  # columns of indentation
@@ -67,14 +67,6 @@ def wants_color(stream: TextIO) -> bool:
 def paint(text: str, color: str, *, on: bool = True) -> str:
     """Return ``text`` in an ANSI colour, or unchanged if not ``on``."""
     return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if on else text
-
-
-def suggestion(word: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of ``known``, or an empty text."""
-    import difflib
-
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"; did you mean {prefix + near[0]!r}?" if near else ""
 
 
 def count(number: int, noun: str) -> str:

@@ -6,6 +6,13 @@ the clipboard, or change the direction of the text after it.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable
+
+#: `difflib` is slow on more names than this.
+_NAMES_COMPARED = 3000
+
 
 def printable(text: str) -> str:
     r"""Return ``text`` with every control or direction-changing character made visible.
@@ -21,6 +28,25 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return ``text`` as `printable` does, with its line ends kept."""
     return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def suggestion(wrong: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
+    """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near.
+
+    Args:
+        wrong: The unknown word.
+        known: The words that it may stand for.
+        prefix: Precedes the word in the text, such as ``--``.
+        cutoff: Similarity from which a word is near, 0 to 1.
+    """
+    import difflib  # noqa: PLC0415 - only for errors
+
+    names = [name for name in known if name != "/"]  # short, so it is near to much
+    if len(names) > _NAMES_COMPARED:
+        last = wrong.rpartition("/")[2]
+        names = [name for name in names if name.endswith(last)] or names
+    near = difflib.get_close_matches(wrong, names[:_NAMES_COMPARED], n=1, cutoff=cutoff)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""
 
 
 def shell_word(text: str, *, multiline: bool = False) -> str:

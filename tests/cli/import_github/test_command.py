@@ -275,7 +275,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(value[key])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, len(WORKFLOWS) - 1), st.data())
 def test_changed_workflow_is_a_script_or_an_error(number: int, data: st.DataObject) -> None:
     workflow = copy.deepcopy(WORKFLOWS[number])

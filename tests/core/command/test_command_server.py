@@ -167,7 +167,7 @@ SHELL_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=(
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(script=SHELL_TEXT, value=SHELL_TEXT)
 def test_shell_decodes_encoded_jobs(shell: str, script: str, value: str) -> None:
     line = JobEncoder().encode(script, {"VALUE": value}).line
@@ -198,7 +198,7 @@ def test_shared_environment_is_sent_once() -> None:
     assert b"'/b'" in line
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), st.sampled_from(["1", "2"])),

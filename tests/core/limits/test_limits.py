@@ -96,7 +96,7 @@ def names(request: LimitRequest) -> set[str]:
     return {limit.name for limit in request.limits}
 
 
-Table.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Table.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 TestTable = Table.TestCase
 
 
@@ -138,7 +138,7 @@ def attempts(draw):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(given_attempts=attempts(), data=st.data())
 def test_every_attempt_runs_beside_groups_contexts_and_a_small_machine(given_attempts, data):
     table = LimitTable()

@@ -131,7 +131,7 @@ steps = st.lists(
 
 
 @given(steps=steps, lines=st.integers(1, 7))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_each_line_is_in_exactly_one_page(
     steps: list[tuple[str, int, MergedStream, float]], lines: int
 ) -> None:

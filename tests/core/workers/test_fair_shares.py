@@ -83,7 +83,7 @@ class _Pipeline:
         return Claimant(self.held, max(0, self.commands - self.held), self.since)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0, 400), st.sampled_from([1, 3, 10, 10_000])), max_size=7),
     st.integers(1, 5),

@@ -253,7 +253,7 @@ class Billed(RuleBasedStateMachine):
 
 
 TestBilled = Billed.TestCase
-TestBilled.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestBilled.settings = settings(max_examples=150, stateful_step_count=25)
 
 
 def test_hour_of_the_last_period_that_has_not_started() -> None:

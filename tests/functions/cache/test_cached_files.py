@@ -232,9 +232,7 @@ def test_contents_without_a_use_are_deleted(cloud: Cloud) -> None:
     assert not [each for each in contents.glob("*/??/*") if each.is_file()]
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=CONTENTS, steps=STEPS)
 def test_a_cached_run_equals_a_fresh_run(
     tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]
@@ -248,9 +246,7 @@ def test_a_cached_run_equals_a_fresh_run(
         assert found[0] == found[1], json.dumps(content)
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=CONTENTS, steps=STEPS)
 def test_plan_equals_the_decisions_of_a_launch(
     tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]

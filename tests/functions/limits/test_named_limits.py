@@ -372,7 +372,7 @@ def play(world: World, data: Any) -> None:
     assert not world.cloud.records.limits.read(ME.org)[0]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_histories_respect_limits_and_end(data: Any) -> None:
     play(World(), data)
@@ -384,7 +384,7 @@ def records() -> Iterator[TableLimits]:
         yield TableLimits(DynamoTable(clients, TABLE))
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_histories_respect_limits_in_the_table(data: Any, records: TableLimits) -> None:
     play(World(limits=records), data)

@@ -166,6 +166,13 @@ def test_quarantine_has_an_end_within_a_year(seconds: float) -> None:
         quarantine(world, first, "bad", seconds=seconds)
 
 
+def test_only_tests_that_ran_can_be_quarantined() -> None:
+    world = World()
+    first = run_tests(world, "bad", passed=("works",))
+    with pytest.raises(RefusedError, match=r"no test 'bda' ran .*; did you mean 'bad'\?"):
+        quarantine(world, first, "bda")
+
+
 def test_quarantine_of_another_program_does_not_count() -> None:
     world = World()
     quarantine(world, run_tests(world, "bad", title="another"), "bad")

@@ -273,9 +273,7 @@ async def test_outcomes_that_differ_mark_their_entry(agent: Agent, commands: Com
 # ---- a cached run is a fresh run ----------------------------------------------------------------
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     contents=CONTENTS,
     steps=STEPS,
@@ -296,9 +294,7 @@ async def test_a_cached_run_equals_a_fresh_run(
             assert found[0] == found[1]
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=CONTENTS, steps=STEPS)
 async def test_plan_equals_the_decisions_of_a_launch(
     tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]

@@ -93,7 +93,7 @@ def test_day_that_a_zone_skips_does_not_exist() -> None:
     assert "skips this day" in refused(days, "2011-12-30")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["daily", "hourly", "monthly"]),
     st.sampled_from(ZONES),
