@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
 from chalicelib.api.store import TableConnections
-from chalicelib.api.websocket import Sockets
 from chalicelib.assistants.handlers import Mcp
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import ignoring
 from chalicelib.aws.named_records import IdempotencyTable
 from chalicelib.aws.s3 import S3Bucket
-from chalicelib.billing.metering import StorageMetering
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
@@ -42,25 +40,21 @@ from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.logs.port import Storage
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
-from chalicelib.people.handlers import CloudPeople
 from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.people.port import Identity
 from chalicelib.records import Records
 from chalicelib.run import effects as invocation_chain
 from chalicelib.run.aws import StepFunctions, WorkerCredentials
-from chalicelib.run.deletion import OrphanCleanup, Retention
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.port import DataFiles
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
-from chalicelib.schedules.handlers import schedule_runner, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager, read_reference
 from chalicelib.secrets.references import SecretPorts, SecretReferences
+from chalicelib.services import Services
 from chalicelib.telemetry.handlers import Metrics
 from chalicelib.triggers.github_app import GithubApps
-from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
@@ -123,14 +117,14 @@ class App:
         self._clock = clock
 
     @cached_property
-    def engine(self) -> CommandProcessor:
-        """Reads and changes pipelines."""
-        return CommandProcessor(self.cloud)
+    def services(self) -> Services:
+        """The services of this process."""
+        return Services(self.cloud)
 
     @cached_property
     def api(self) -> Api:
         """Handles HTTP requests."""
-        return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
+        return self.services.api(lambda caller: IdempotencyTable(self._table, caller))
 
     @cached_property
     def mcp(self) -> Mcp:
@@ -140,28 +134,18 @@ class App:
     @cached_property
     def metrics(self) -> Metrics:
         """Reads the values of instruments."""
-        return Metrics(self.engine, self.api)
-
-    @cached_property
-    def sockets(self) -> Sockets:
-        """Handles WebSocket events."""
-        return Sockets(self.engine)
-
-    @cached_property
-    def reconciler(self) -> Reconciler:
-        """Reconciles pipelines with AWS."""
-        return Reconciler(self.engine)
+        return self.services.metrics(self.api)
 
     def serve_schedules(self) -> None:
         """Fire the schedules that are due."""
-        serve_schedules(self.engine)
+        serve_schedules(self.services.schedule_runner(), self._clock)
 
     @cached_property
     def messenger(self) -> NotificationSender:
         """Sends notifications."""
 
         def diagnoses(org: str) -> CloudPipelines:
-            return CloudPipelines(self.engine, Identity(org, "", frozenset()))
+            return self.services.pipelines(Identity(org, "", frozenset()))
 
         return NotificationSender(
             self.cloud.records,
@@ -225,7 +209,7 @@ class App:
 
     def serve_schedule(self, org: str, name: str) -> None:
         """Fire a trigger whose event arrived."""
-        asyncio.run(schedule_runner(self.engine).serve(org, name))
+        asyncio.run(self.services.schedule_runner().serve(org, name))
 
     def _process(self, event: Mapping[str, object]) -> None:
         self.clients.get("lambda").invoke(
@@ -233,11 +217,6 @@ class App:
             InvocationType="Event",
             Payload=json.dumps(event),
         )
-
-    @cached_property
-    def trigger_run(self) -> TriggerRun:
-        """Processes the webhooks of triggers."""
-        return TriggerRun(self.engine)
 
     @cached_property
     def billing(self) -> BillingPorts | None:
@@ -257,7 +236,7 @@ class App:
     def billing_run(self) -> BillingRun | None:
         """The schedule of billing; None without billing."""
         ports = self.billing
-        return None if ports is None else BillingRun(self.engine, ports)
+        return None if ports is None else self.services.billing_run(ports)
 
     def _mail(self, to: str, subject: str, text: str, password: str | None = None) -> bool:
         return bool(to) and send_mail(to, subject, text, self._settings, password)
@@ -267,23 +246,6 @@ class App:
         """The remedies for limits of plans; the web app's address is read once per process."""
         on = self.billing is not None
         return Remedies(billing=on, web_app=self._web_app() if on else "")
-
-    @cached_property
-    def retention(self) -> Retention:
-        """Archives and deletes inactive pipelines."""
-        return Retention(self.engine)
-
-    @cached_property
-    def storage(self) -> StorageMetering:
-        """Meters what pipelines store."""
-        return StorageMetering(
-            self.engine.cloud.records, self.engine.cloud.storage, self.engine.cloud.timing.clock
-        )
-
-    @cached_property
-    def sweeper(self) -> OrphanCleanup:
-        """Deletes orphaned AWS resources."""
-        return OrphanCleanup(self.engine)
 
     @cached_property
     def administration(self) -> Administration:
@@ -298,7 +260,7 @@ class App:
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
         administrator = Identity(org, "administrator", permissions_of(Role.OWNER))
-        return CloudPeople(self.engine, administrator).invitations.create(request)
+        return self.services.invitations(administrator).create(request)
 
     @cached_property
     def followers(self) -> Followers:
@@ -496,9 +458,9 @@ class App:
         found = BackgroundEvent.model_validate(event)
         invocation_chain.begin(found)
         if found.effects is not None:
-            self.engine.deferred.execute(found.effects, left)
+            self.services.engine.deferred.execute(found.effects, left)
         if found.checks is not None:
-            self.reconciler.check(found.checks, left)
+            self.services.reconciler.check(found.checks, left)
 
     @cached_property
     def site(self) -> Site:
