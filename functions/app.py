@@ -6,7 +6,6 @@ events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from chalice.app import (
@@ -27,8 +26,6 @@ from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
 from chalicelib.services import HANDLERS
-from chalicelib.telemetry.audit import copy_audit
-from chalicelib.triggers.github_app import request_missed
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
@@ -208,22 +205,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.followers.close_expired,
         conducto.messenger.run,
         conducto.metrics.send_all,
-        partial(
-            copy_audit,
-            conducto.cloud.records,
-            conducto.cloud.storage.log_bucket,
-            conducto.cloud.installation.site,
-            conducto.cloud.timing.clock,
-        ),
+        conducto.copy_audit,
         *(() if billing is None else (billing.minute,)),
         conducto.services.trigger_run.run,
-        partial(
-            request_missed,
-            conducto.cloud.records,
-            conducto.cloud.secrets.vault,
-            conducto.cloud.git.github,
-            conducto.cloud.timing.clock,
-        ),
+        conducto.request_missed,
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):
@@ -236,7 +221,7 @@ def hook_event(event: Any, _context: Any) -> dict[str, Any] | None:
     if "Records" in event:
         return conducto.take_messages(event["Records"])
     if "output" in event:
-        conducto.cloud.storage.logs.join(LogKey(*event["output"]))
+        conducto.join_output(LogKey(*event["output"]))
     elif "trigger" in event:
         conducto.take_bus_event(*event["trigger"], event["event"])
     elif "schedule" in event:

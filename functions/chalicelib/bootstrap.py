@@ -1,4 +1,4 @@
-"""The composition root: builds the ports over AWS. Only this module reads environment variables.
+"""The composition root: builds the parts over AWS. Only this module reads environment variables.
 
 Objects are built on first use and kept for the life of the process: a Lambda function serves many
 requests in sequence.
@@ -37,7 +37,7 @@ from chalicelib.events.queues import take_messages
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.installation import Installation
 from chalicelib.logs.aws.logs import ChunkedLogs
-from chalicelib.logs.port import Storage
+from chalicelib.logs.port import LogKey, Storage
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
 from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
@@ -53,8 +53,9 @@ from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager, read_reference
 from chalicelib.secrets.references import SecretPorts, SecretReferences
 from chalicelib.services import Services
+from chalicelib.telemetry.audit import copy_audit
 from chalicelib.telemetry.handlers import Metrics
-from chalicelib.triggers.github_app import GithubApps
+from chalicelib.triggers.github_app import GithubApps, request_missed
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
@@ -152,7 +153,7 @@ class App:
             self.cloud.git,
             self.cloud.secrets.vault,
             self.cloud.installation.web_app,
-            self.cloud.timing.clock,
+            self._clock,
             diagnoses=diagnoses,
             settings=self._settings,
         )
@@ -182,7 +183,7 @@ class App:
             self.cloud.records,
             self.cloud.secrets.vault,
             self.cloud.events.schedules,
-            self.cloud.timing.clock,
+            self._clock,
             lambda place: self._process({"schedule": place}),
         )
         return Hooks(self.billing, lambda event: self._process({"event": event}), triggers, events)
@@ -192,7 +193,7 @@ class App:
         place = take_bus_event(
             self.cloud.records,
             self.cloud.events.schedules,
-            self.cloud.timing.clock,
+            self._clock,
             org,
             name,
             event=event,
@@ -203,13 +204,27 @@ class App:
     def take_messages(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fire the trigger of a queue; return the messages that stay in it, as Lambda expects."""
         failed = take_messages(
-            self.cloud.events.schedules, self.cloud.timing.clock, records, self.serve_schedule
+            self.cloud.events.schedules, self._clock, records, self.serve_schedule
         )
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
     def serve_schedule(self, org: str, name: str) -> None:
         """Fire a trigger whose event arrived."""
         asyncio.run(self.services.schedule_runner().serve(org, name))
+
+    def copy_audit(self) -> None:
+        """Copy new entries of the audit logs to the bucket of logs, if there is one."""
+        cloud = self.cloud
+        copy_audit(cloud.records, cloud.storage.log_bucket, cloud.installation.site, self._clock)
+
+    def request_missed(self) -> None:
+        """Request the deliveries again that GitHub could not make."""
+        cloud = self.cloud
+        request_missed(cloud.records, cloud.secrets.vault, cloud.git.github, self._clock)
+
+    def join_output(self, key: LogKey) -> None:
+        """Join the chunks of an output."""
+        self._storage.logs.join(key)
 
     def _process(self, event: Mapping[str, object]) -> None:
         self.clients.get("lambda").invoke(

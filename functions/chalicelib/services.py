@@ -123,7 +123,7 @@ class Services:
 
     @cached_property
     def servers(self) -> Servers:
-        """For each class of `HANDLERS`, what returns the one of a caller."""
+        """For each class of `HANDLERS`, the function that builds its object for a caller."""
         return {
             WorkerOutput: lambda caller, _: self.output(caller),
             WorkerApi: lambda caller, _: self.worker(caller),
@@ -300,7 +300,7 @@ class Services:
     # ---- entry points ---------------------------------------------------------------------
 
     def api(self, responses: Callable[[tuple[str, str]], ResponseStore]) -> Api:
-        """Return what handles HTTP requests; ``responses``: the stored ones of a caller."""
+        """Return the handler of HTTP requests; ``responses`` returns the stored ones of a caller."""
         parts = self._parts
         return Api(
             self.servers,
@@ -318,7 +318,7 @@ class Services:
         return Sockets(self.engine, parts.records, parts.connections, self._clock)
 
     def metrics(self, api: Api) -> Metrics:
-        """Return what reads the values of instruments."""
+        """Return the reader of the values of instruments."""
         parts = self._parts
         return Metrics(api, self.pipelines, parts.records, parts.timing, parts.collector)
 
@@ -337,7 +337,7 @@ class Services:
         )
 
     def schedule_target(self) -> CloudScheduleTarget:
-        """Return what launches pipelines of schedules, for one run or request."""
+        """Return the target that launches pipelines of schedules, for one run or request."""
         parts = self._parts
         return CloudScheduleTarget(
             parts.records, parts.secrets.vault, parts.mail, self._clock, self.pipelines

@@ -46,7 +46,7 @@ from conducto_core.remote.operations import AGENT_PARAMETER
 WORKERS = frozenset({Permission.START_WORKER, Permission.WORKER})
 #: Begins the audit entry of a caller whose organisation only the sign-in knows.
 Begin = Callable[[Identity], None]
-#: For each class of handlers, what returns the one of a caller.
+#: For each class of handlers, the function that builds its object for a caller.
 Servers = Mapping[type, Callable[[Identity, Begin], object]]
 
 
