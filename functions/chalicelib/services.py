@@ -300,7 +300,7 @@ class Services:
     # ---- entry points ---------------------------------------------------------------------
 
     def api(self, responses: Callable[[tuple[str, str]], ResponseStore]) -> Api:
-        """Return the handler of HTTP requests; ``responses`` returns the stored ones of a caller."""
+        """Return the handler of HTTP requests; ``responses`` returns the kept ones of a caller."""
         parts = self._parts
         return Api(
             self.servers,

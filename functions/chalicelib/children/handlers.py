@@ -17,7 +17,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 
 
 class CloudChildren(ChildApi):

@@ -64,7 +64,7 @@ from conducto_core.run.model.responses import (
 )
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.tree.rules.callbacks import PoolKind, owner_of
 from conducto_core.workers.rules.placement import max_wait, place, rungs_of
 from conducto_core.workers.rules.pools import Pool

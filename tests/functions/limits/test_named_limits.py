@@ -23,7 +23,7 @@ from chalicelib.services import Services
 from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.limits.rules import WAIT_LEASE, Lease, LeasedLimits, from_json, to_json
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.tree.model import NamedLimit
 from conducto_core.workers.model import ClaimDecision
 from support.cloud.aws import TABLE, aws
