@@ -6,7 +6,6 @@ events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from chalice.app import (
@@ -26,8 +25,7 @@ from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
-from chalicelib.telemetry.audit import copy_audit
-from chalicelib.triggers.github_app import request_missed
+from chalicelib.services import HANDLERS
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
@@ -90,7 +88,7 @@ _OPERATIONS = (
     *CHILD_OPERATIONS,
     *WORKER_OPERATIONS,
 )
-check_complete(_OPERATIONS)
+check_complete(_OPERATIONS, HANDLERS)
 for _operation in _OPERATIONS:
     _mount(_operation)
 
@@ -130,19 +128,19 @@ def receive_hook(hook: str) -> Response:
 def socket_connect(event: WebsocketEvent) -> dict[str, Any]:
     """Accept or reject a new WebSocket connection."""
     headers = {name.lower(): value for name, value in event.to_dict().get("headers", {}).items()}
-    return conducto.sockets.connect(event.connection_id, headers)
+    return conducto.services.sockets.connect(event.connection_id, headers)
 
 
 @app.on_ws_message(name="socket_message")
 def socket_message(event: WebsocketEvent) -> dict[str, Any]:
     """Handle a subscription message from a client."""
-    return conducto.sockets.message(event.connection_id, event.body)
+    return conducto.services.sockets.message(event.connection_id, event.body)
 
 
 @app.on_ws_disconnect(name="socket_disconnect")
 def socket_disconnect(event: WebsocketEvent) -> dict[str, Any]:
     """Delete a closed WebSocket connection."""
-    return conducto.sockets.disconnect(event.connection_id)
+    return conducto.services.sockets.disconnect(event.connection_id)
 
 
 @app.on_cw_event(
@@ -159,7 +157,9 @@ def task_stopped(event: CloudWatchEvent) -> None:
     if owner is None:
         return
     with log_fields(pipeline=owner.pipeline_id, worker=owner.worker_id):
-        conducto.reconciler.task_stopped(owner.pipeline_id, owner.worker_id, task_end(event.detail))
+        conducto.services.reconciler.task_stopped(
+            owner.pipeline_id, owner.worker_id, task_end(event.detail)
+        )
 
 
 @app.on_cw_event(
@@ -176,7 +176,7 @@ def execution_ended(event: CloudWatchEvent) -> None:
     if machine.rpartition(":")[2].startswith(conducto.site.prefix):
         run = str(event.detail["name"])
         with log_fields(run_id=run):
-            conducto.reconciler.execution_ended(run, event.detail["status"], machine)
+            conducto.services.reconciler.execution_ended(run, event.detail["status"], machine)
 
 
 @app.on_cw_event(
@@ -192,7 +192,7 @@ def build_ended(event: CloudWatchEvent) -> None:
     pipeline_id = pipeline_of(event.detail)
     if pipeline_id is not None:
         with log_fields(pipeline=pipeline_id):
-            conducto.reconciler.build_changed(pipeline_id)
+            conducto.services.reconciler.build_changed(pipeline_id)
 
 
 @app.schedule("rate(1 minute)", name="every_minute")
@@ -200,27 +200,15 @@ def every_minute(_event: CloudWatchEvent) -> None:
     """Reconcile all open pipelines, fire due schedules, then send due notifications."""
     billing = conducto.billing_run
     steps = [
-        conducto.reconciler.run,
+        conducto.services.reconciler.run,
         conducto.serve_schedules,
         conducto.followers.close_expired,
         conducto.messenger.run,
         conducto.metrics.send_all,
-        partial(
-            copy_audit,
-            conducto.cloud.records,
-            conducto.cloud.storage.log_bucket,
-            conducto.cloud.installation.site,
-            conducto.cloud.timing.clock,
-        ),
+        conducto.copy_audit,
         *(() if billing is None else (billing.minute,)),
-        conducto.trigger_run.run,
-        partial(
-            request_missed,
-            conducto.cloud.records,
-            conducto.cloud.secrets.vault,
-            conducto.cloud.git.github,
-            conducto.cloud.timing.clock,
-        ),
+        conducto.services.trigger_run.run,
+        conducto.request_missed,
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):
@@ -233,13 +221,13 @@ def hook_event(event: Any, _context: Any) -> dict[str, Any] | None:
     if "Records" in event:
         return conducto.take_messages(event["Records"])
     if "output" in event:
-        conducto.cloud.storage.logs.join(LogKey(*event["output"]))
+        conducto.join_output(LogKey(*event["output"]))
     elif "trigger" in event:
         conducto.take_bus_event(*event["trigger"], event["event"])
     elif "schedule" in event:
         conducto.serve_schedule(*event["schedule"])
     elif "delivery" in event:
-        conducto.trigger_run.process(*event["delivery"])
+        conducto.services.trigger_run.process(*event["delivery"])
     elif conducto.billing_run is not None:
         conducto.billing_run.process_event(str(event["event"]))
     return None
@@ -255,10 +243,10 @@ def background(event: Any, context: Any) -> None:
 def every_day(_event: CloudWatchEvent) -> None:
     """Archive and delete old pipelines, measure storage, and clean up orphaned resources."""
     try:
-        conducto.retention.run()
-        conducto.storage.run(_STORAGE_SECONDS)
+        conducto.services.retention.run()
+        conducto.services.storage_metering.run(_STORAGE_SECONDS)
     finally:
-        conducto.sweeper.run()
+        conducto.services.orphan_cleanup.run()
 
 
 @app.lambda_function(name="admin")

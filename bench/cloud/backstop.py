@@ -27,10 +27,9 @@ from bench.cloud.launching import ASYNCHRONOUS, ModelClock, Slow, tree_of
 from bench.registry import BenchError
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.port import CloudRecord, Entry
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent
-from chalicelib.workers.handlers import WorkerApi
+from chalicelib.services import Services
 from conducto_core.asl.rules.naming import node_id, pool_name
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.workers.model import Claim, Report
@@ -148,17 +147,16 @@ class _Fleet:
         return self._tasks
 
 
-class _Noted(Reconciler):
-    """Checks, of which the end is noted."""
+def _noted(reconciler: Reconciler, note: Callable[[str], None]) -> Reconciler:
+    """Return a reconciler that notes the end of each check."""
+    look_at = reconciler.look_at
 
-    def __init__(self, engine: CommandProcessor, note: Callable[[str], None]) -> None:
-        super().__init__(engine)
-        self._note = note
+    def noted(org: str, pipeline_id: str, *more: Any) -> None:
+        look_at(org, pipeline_id, *more)
+        note(pipeline_id)
 
-    def look_at(self, org: str, pipeline_id: str, *more: Any) -> None:
-        """Check a pipeline."""
-        super().look_at(org, pipeline_id, *more)
-        self._note(pipeline_id)
+    reconciler.look_at = noted  # type: ignore[method-assign,assignment]
+    return reconciler
 
 
 class _Function:
@@ -172,20 +170,19 @@ class _Function:
         self.result = _Result()
         self._store = _Store(model.store, self._call)
         read = {"in_use": ("dynamodb.GetItem",), "shares": ("dynamodb.Query",)}
-        cloud = model.place.engine.cloud
-        self.engine = CommandProcessor(
-            with_ports(
-                cloud,
-                store=self._store,
-                fleet=_Fleet(model.tasks, self._call),
-                limits=Slow(cloud.records.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
-                orgs=Slow(cloud.records.orgs, read, self),  # type: ignore[arg-type]
-                clock=lambda: model.epoch + self.now(),
-                sleep=self._clock.wait,
-                invoke_background=self._invoke,
-                cache_bytes=_CACHE,
-            )
+        cloud = model.place.cloud
+        self._parts = with_ports(
+            cloud,
+            store=self._store,
+            fleet=_Fleet(model.tasks, self._call),
+            limits=Slow(cloud.records.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
+            orgs=Slow(cloud.records.orgs, read, self),  # type: ignore[arg-type]
+            clock=lambda: model.epoch + self.now(),
+            sleep=self._clock.wait,
+            invoke_background=self._invoke,
+            cache_bytes=_CACHE,
         )
+        self.services = Services(self._parts)
 
     def now(self) -> float:
         """Return the seconds since the first minute."""
@@ -209,7 +206,7 @@ class _Function:
     def distribute(self, minute: int) -> list[_Invocation]:
         """Run the rule of a minute; return the invocations that it starts."""
         self.begin(60.0 * minute)
-        Reconciler(self.engine).run()
+        self.services.reconciler.run()
         sent, self.result.sent = self.result.sent, []
         return sent
 
@@ -217,7 +214,7 @@ class _Function:
         """Run an invocation."""
         self.begin(invocation.start)
         end = invocation.start + FUNCTION_SECONDS["background"]
-        reconciler = _Noted(self.engine, self._note)
+        reconciler = _noted(Services(self._parts).reconciler, self._note)
         if invocation.event.checks is not None:
             reconciler.check(invocation.event.checks, lambda: end - self.now())
         self.result.seconds = max(self.result.seconds, self.now() - invocation.start)
@@ -261,7 +258,7 @@ class _Model:
         # Ids are random; these are in the order of a shuffle.
         new = f"{number * 7919 % 9973:04d}-copy"
         store = self.store
-        with self.place.engine.reading(ME.org, original) as live:
+        with self.place.services.engine.reading(ME.org, original) as live:
             (pool,) = live.pools
             spec = next(live.pipeline.execs())
         renamed = pool_name(spec, new)
@@ -366,9 +363,9 @@ def _run(place: Place, pipeline: str, paths: Sequence[str], ended: int) -> None:
     who = place.tokens.find(digest_of(task.token))
     if who is None:
         raise AssertionError("the worker's token is unknown")
-    desk = WorkerApi(place.engine, who)
+    desk = place.services.worker(who)
     asyncio.run(desk.worker_start(first_start(arn)))
-    with place.engine.reading(ME.org, pipeline) as live:
+    with place.services.engine.reading(ME.org, pipeline) as live:
         run = live.cloud_machine.run
     for n, path in enumerate(paths):
         claim = Claim(token=f"t{n}", run=run, node=node_id(path))

@@ -34,9 +34,8 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.group_commit import BusyError
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.deferred import BackgroundEvent
-from chalicelib.workers.handlers import WorkerApi
+from chalicelib.services import Services
 from chalicelib.workers.port import WorkerTask
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.workers.model import (
@@ -121,27 +120,27 @@ class _Lambdas:
 
     def __init__(self, cloud: Dependencies, aws: LatentAws) -> None:
         self._cloud, self._aws = cloud, aws
-        self._idle: list[CommandProcessor] = []
+        self._idle: list[Services] = []
         self.number = 0
 
     @contextmanager
-    def one(self) -> Iterator[CommandProcessor]:
+    def one(self) -> Iterator[Services]:
         """Yield a process: of the idle ones, that with the latest request."""
         try:
-            engine = self._idle.pop()
+            services = self._idle.pop()
         except IndexError:
-            engine = CommandProcessor(self._cloud)
+            services = Services(self._cloud)
             self.number += 1
-        yield engine
-        self._idle.append(engine)
+        yield services
+        self._idle.append(services)
 
     @contextmanager
-    def charged(self, charge: Callable[[float], None]) -> Iterator[CommandProcessor]:
+    def charged(self, charge: Callable[[float], None]) -> Iterator[Services]:
         """Yield a process, and charge the seconds, with its CPU time."""
         began, cpu = self._aws.clock.now(), time.thread_time()
         try:
-            with self.one() as engine:
-                yield engine
+            with self.one() as services:
+                yield services
         finally:
             charge(time.thread_time() - cpu + self._aws.clock.now() - began)
 
@@ -164,7 +163,7 @@ class _Crowd:
         for _ in range(load.pipelines - 1):
             place.launch(_tree(load))
         self._tokens = place.tokens
-        self.lambdas = _Lambdas(place.engine.cloud, aws)
+        self.lambdas = _Lambdas(place.cloud, aws)
         self._random = random.Random(SEED)
         self._over = False
         self._threads: dict[str, threading.Thread] = {}
@@ -199,9 +198,9 @@ class _Crowd:
         if self._aws.slow:
             self._clock.wait(INVOKE)
         end = self._clock.now() + FUNCTION_SECONDS["background"]
-        with self.lambdas.charged(self._aws.bill.invocation) as engine:
+        with self.lambdas.charged(self._aws.bill.invocation) as services:
             if event.effects is not None:
-                engine.deferred.execute(event.effects, lambda: end - self._clock.now())
+                services.engine.deferred.execute(event.effects, lambda: end - self._clock.now())
 
     def _live(self, arn: str, task: WorkerTask) -> None:
         try:
@@ -290,8 +289,8 @@ class _Crowd:
         while not self._over:
             self._clock.wait(GATEWAY)
             try:
-                with self.lambdas.charged(self._aws.bill.request) as engine:
-                    return asyncio.run(getattr(WorkerApi(engine, who), f"worker_{name}")(body))
+                with self.lambdas.charged(self._aws.bill.request) as services:
+                    return asyncio.run(getattr(services.worker(who), f"worker_{name}")(body))
             except BusyError:
                 self.counts.errors += 1
                 self._clock.sleep(self._random.random())

@@ -29,13 +29,11 @@ from chalicelib.logs.port import Storage
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.records import Records
-from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.secrets.references import SecretPorts
+from chalicelib.services import Services
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
-from chalicelib.workers.handlers import WorkerApi
 from chalicelib.workers.port import Compute
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.compiler import Machine
@@ -120,8 +118,9 @@ class Place:
             connections=clients.connections(time.time),
             builder=FakeBuilder(),
         )
-        self.engine = CommandProcessor(with_ports(parts, **ports))
-        self.api = CloudPipelines(self.engine, ME)
+        self.cloud = with_ports(parts, **ports)
+        self.services = Services(self.cloud)
+        self.api = self.services.pipelines(ME)
         self.pipeline = self.launch(root, run=run)
 
     def launch(self, root: co.Node, *, run: bool = True) -> str:
@@ -136,7 +135,7 @@ def ensure_workers(_lab: CloudLab) -> Found:
     for n in range(_QUEUED):
         root[f"n{n:04}"] = co.Exec("true", mem=1 + n % _POOLS)
     place = Place(root, workers=0)
-    with place.engine.reading(ME.org, place.pipeline) as live:
+    with place.services.engine.reading(ME.org, place.pipeline) as live:
         started = time.perf_counter()
         for _ in range(_DECISIONS):
             wanted = live.wanted()
@@ -180,9 +179,9 @@ def _served(place: Place, size: int) -> float:
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
         raise AssertionError("the worker's token is unknown")
-    desk = WorkerApi(place.engine, worker)
+    desk = place.services.worker(worker)
     asyncio.run(desk.worker_start(first_start(arn)))
-    with place.engine.reading(ME.org, place.pipeline) as live:
+    with place.services.engine.reading(ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
     started = time.perf_counter()
     for n in range(size):

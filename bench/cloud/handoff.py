@@ -20,10 +20,9 @@ import conducto as co
 from bench.cloud.deciding import ME, Place
 from bench.cloud.lab import CloudLab
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.deferred import BackgroundEvent
-from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.services import Services as CloudServices
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import WorkerTask
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.naming import node_id
@@ -203,9 +202,9 @@ class _Api:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def request(body: Any) -> Any:
             self._cloud.delays.request()
-            with self._cloud.process() as engine:
+            with self._cloud.process() as services:
                 try:
-                    api = WorkerApi(engine, self._who)
+                    api = services.worker(self._who)
                     return asyncio.run(getattr(api, f"worker_{name}")(body))
                 except WorkerGoneError as error:
                     raise ports.WorkerGoneError(str(error)) from error
@@ -216,14 +215,14 @@ class _Api:
 class _Process:
     """A process of the functions, which serves one request at a time."""
 
-    def __init__(self, idle: "deque[CommandProcessor]", engine: CommandProcessor) -> None:
-        self._idle, self._engine = idle, engine
+    def __init__(self, idle: "deque[CloudServices]", services: CloudServices) -> None:
+        self._idle, self._services = idle, services
 
-    def __enter__(self) -> CommandProcessor:
-        return self._engine
+    def __enter__(self) -> CloudServices:
+        return self._services
 
     def __exit__(self, *_: object) -> None:
-        self._idle.append(self._engine)
+        self._idle.append(self._services)
 
 
 class _Cloud:
@@ -243,11 +242,11 @@ class _Cloud:
         self.ended: dict[str, float] = {}
         self.exits: dict[str, list[float]] = {}
         self._clocks: dict[str, _Clock] = {}
-        self._idle: deque[CommandProcessor] = deque()
+        self._idle: deque[CloudServices] = deque()
         self._tokens = itertools.count()
         self._done: dict[str, threading.Event] = {}
         self._tasks: dict[str, tuple[_Queue, dict[str, str]]] = {}
-        given = place.engine.cloud
+        given = place.cloud
         self._ports = with_ports(
             given,
             store=_Slow(given.records.store, self.delays, "dynamodb", _STORE),
@@ -266,13 +265,13 @@ class _Cloud:
         try:
             return _Process(self._idle, self._idle.pop())
         except IndexError:
-            return _Process(self._idle, CommandProcessor(self._ports))
+            return _Process(self._idle, CloudServices(self._ports))
 
     def launch(self, root: co.Node) -> str:
         """Launch a pipeline and return its id."""
-        with self.process() as engine:
+        with self.process() as services:
             request = LaunchRequest(tree=to_launch_form(root), run=True)
-            return asyncio.run(CloudPipelines(engine, ME).launch(request)).pipeline.id
+            return asyncio.run(services.pipelines(ME).launch(request)).pipeline.id
 
     def _invoke(self, event: BackgroundEvent) -> None:
         """Start an invocation of the function ``background``."""
@@ -281,8 +280,8 @@ class _Cloud:
 
     def _in_background(self, event: BackgroundEvent) -> None:
         if event.effects is not None:
-            with self.process() as engine:
-                engine.deferred.execute(event.effects, lambda: 900.0)
+            with self.process() as services:
+                services.engine.deferred.execute(event.effects, lambda: 900.0)
 
     # ---- ECS ----------------------------------------------------------------------------------
 
@@ -340,7 +339,7 @@ class _Cloud:
 
     def execute(self, pipeline: str, paths: Sequence[str]) -> None:
         """Schedule the tasks of Execs and wait until they are completed, like an execution."""
-        with self.process() as engine, engine.reading(ME.org, pipeline) as live:
+        with self.process() as services, services.engine.reading(ME.org, pipeline) as live:
             run = live.cloud_machine.run
             pools = [live.pool_at(live.tree.nodes[path]).name for path in paths]
         waiting = []
@@ -349,7 +348,7 @@ class _Cloud:
             done = self._done[token] = threading.Event()
             waiting.append(done)
             data = f'{{"r": "{run}", "n": "{node_id(path)}"}}'
-            activity = self.place.engine.cloud.installation.site.activity_of(pool)
+            activity = self.place.cloud.installation.site.activity_of(pool)
             queue, task = self.queue(activity), {"taskToken": token, "input": data}
             self._tasks[token] = queue, task
             queue.put(task)
@@ -370,7 +369,7 @@ class _Cloud:
 
     def pool_of(self, pipeline: str, path: str) -> str:
         """Return the name of the pool of an Exec."""
-        with self.process() as engine, engine.reading(ME.org, pipeline) as live:
+        with self.process() as services, services.engine.reading(ME.org, pipeline) as live:
             return live.pool_at(live.tree.nodes[path]).name
 
 

@@ -22,9 +22,8 @@ from bench.registry import BenchError
 from chalicelib.bootstrap import AWS_THREADS, App
 from chalicelib.errors import ThrottledError
 from chalicelib.people.port import Identity
-from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.services import Services
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site
@@ -171,9 +170,9 @@ class CloudModel:
         self.call("lambda", "Invoke")
         self.events.append(event)
 
-    def process(self) -> CommandProcessor:
-        """Return the processor of a new process."""
-        return CommandProcessor(self.cloud)
+    def process(self) -> Services:
+        """Return the services of a new process."""
+        return Services(self.cloud)
 
     def run_background(self) -> None:
         """Execute the events of the function ``background``, each in a new process."""
@@ -181,7 +180,7 @@ class CloudModel:
             event = self.events.pop(0)
             self.clock.wait(ASYNCHRONOUS)
             if event.effects is not None:
-                self.process().deferred.execute(event.effects, self._time_left())
+                self.process().engine.deferred.execute(event.effects, self._time_left())
 
     def _time_left(self) -> Callable[[], float]:
         end = self.clock.now() + FUNCTION_SECONDS["background"]
@@ -222,7 +221,7 @@ def launch(size: int) -> Callable[[CloudLab], Found]:
     def measure(_lab: CloudLab) -> Found:
         form = to_launch_form(tree_of(size))
         with cloud_model() as model:
-            api = CloudPipelines(model.process(), ME)
+            api = model.process().pipelines(ME)
             request = LaunchRequest(tree=form, run=True, program="/home/ann/pipeline.py")
             clock = model.clock
             start = clock.now()

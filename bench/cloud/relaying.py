@@ -13,9 +13,7 @@ from statistics import median
 from typing import Any
 
 from bench.cloud.lab import CloudLab
-from chalicelib.api.dispatch import Api
-from chalicelib.api.websocket import Sockets
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.remote.model import Batch
 from conducto_core.run import views
@@ -88,9 +86,9 @@ class _Place:
         names = ("agents", "relays", "connections", "tokens", "audit")
         ports = {name: _Timed(getattr(self.world, name), self._note) for name in names}
         self.world.cloud = with_ports(self.world.cloud, **ports)
-        self.world.engine = CommandProcessor(self.world.cloud)
-        self.world.api = Api(self.world.engine, lambda _: MemoryResponses())
-        self.sockets = Sockets(self.world.engine)
+        self.world.services = Services(self.world.cloud)
+        self.world.api = self.world.services.api(lambda _: MemoryResponses())
+        self.sockets = self.world.services.sockets
 
     def _note(self, method: str) -> None:
         reads, writes = _CALLS.get(method, (1, 0))
@@ -127,7 +125,7 @@ def action(_lab: CloudLab) -> Found:
             posted.clear()
 
     place.world.cloud = with_ports(place.world.cloud, sleep=pause)
-    place.world.api = Api(CommandProcessor(place.world.cloud), lambda _: MemoryResponses())
+    place.world.api = Services(place.world.cloud).api(lambda _: MemoryResponses())
     body, seconds = {"action": "run", "paths": ["/"]}, []
     for _ in range(_ACTIONS):
         place.world.now += 60  # the cached token has expired

@@ -1,4 +1,4 @@
-"""The composition root: builds the ports over AWS. Only this module reads environment variables.
+"""The composition root: builds the parts over AWS. Only this module reads environment variables.
 
 Objects are built on first use and kept for the life of the process: a Lambda function serves many
 requests in sequence.
@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
 from chalicelib.api.store import TableConnections
-from chalicelib.api.websocket import Sockets
 from chalicelib.assistants.handlers import Mcp
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import ignoring
 from chalicelib.aws.named_records import IdempotencyTable
 from chalicelib.aws.s3 import S3Bucket
-from chalicelib.billing.metering import StorageMetering
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
@@ -39,28 +37,25 @@ from chalicelib.events.queues import take_messages
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.installation import Installation
 from chalicelib.logs.aws.logs import ChunkedLogs
-from chalicelib.logs.port import Storage
+from chalicelib.logs.port import LogKey, Storage
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
-from chalicelib.people.handlers import CloudPeople
 from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.people.port import Identity
 from chalicelib.records import Records
 from chalicelib.run import effects as invocation_chain
 from chalicelib.run.aws import StepFunctions, WorkerCredentials
-from chalicelib.run.deletion import OrphanCleanup, Retention
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.port import DataFiles
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
-from chalicelib.schedules.handlers import schedule_runner, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager, read_reference
 from chalicelib.secrets.references import SecretPorts, SecretReferences
+from chalicelib.services import Services
+from chalicelib.telemetry.audit import copy_audit
 from chalicelib.telemetry.handlers import Metrics
-from chalicelib.triggers.github_app import GithubApps
-from chalicelib.triggers.launches import TriggerRun
+from chalicelib.triggers.github_app import GithubApps, request_missed
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
@@ -123,14 +118,14 @@ class App:
         self._clock = clock
 
     @cached_property
-    def engine(self) -> CommandProcessor:
-        """Reads and changes pipelines."""
-        return CommandProcessor(self.cloud)
+    def services(self) -> Services:
+        """The services of this process."""
+        return Services(self.cloud)
 
     @cached_property
     def api(self) -> Api:
         """Handles HTTP requests."""
-        return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
+        return self.services.api(lambda caller: IdempotencyTable(self._table, caller))
 
     @cached_property
     def mcp(self) -> Mcp:
@@ -140,35 +135,25 @@ class App:
     @cached_property
     def metrics(self) -> Metrics:
         """Reads the values of instruments."""
-        return Metrics(self.engine, self.api)
-
-    @cached_property
-    def sockets(self) -> Sockets:
-        """Handles WebSocket events."""
-        return Sockets(self.engine)
-
-    @cached_property
-    def reconciler(self) -> Reconciler:
-        """Reconciles pipelines with AWS."""
-        return Reconciler(self.engine)
+        return self.services.metrics(self.api)
 
     def serve_schedules(self) -> None:
         """Fire the schedules that are due."""
-        serve_schedules(self.engine)
+        serve_schedules(self.services.schedule_runner(), self._clock)
 
     @cached_property
     def messenger(self) -> NotificationSender:
         """Sends notifications."""
 
         def diagnoses(org: str) -> CloudPipelines:
-            return CloudPipelines(self.engine, Identity(org, "", frozenset()))
+            return self.services.pipelines(Identity(org, "", frozenset()))
 
         return NotificationSender(
             self.cloud.records,
             self.cloud.git,
             self.cloud.secrets.vault,
             self.cloud.installation.web_app,
-            self.cloud.timing.clock,
+            self._clock,
             diagnoses=diagnoses,
             settings=self._settings,
         )
@@ -198,7 +183,7 @@ class App:
             self.cloud.records,
             self.cloud.secrets.vault,
             self.cloud.events.schedules,
-            self.cloud.timing.clock,
+            self._clock,
             lambda place: self._process({"schedule": place}),
         )
         return Hooks(self.billing, lambda event: self._process({"event": event}), triggers, events)
@@ -208,7 +193,7 @@ class App:
         place = take_bus_event(
             self.cloud.records,
             self.cloud.events.schedules,
-            self.cloud.timing.clock,
+            self._clock,
             org,
             name,
             event=event,
@@ -219,13 +204,27 @@ class App:
     def take_messages(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fire the trigger of a queue; return the messages that stay in it, as Lambda expects."""
         failed = take_messages(
-            self.cloud.events.schedules, self.cloud.timing.clock, records, self.serve_schedule
+            self.cloud.events.schedules, self._clock, records, self.serve_schedule
         )
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
     def serve_schedule(self, org: str, name: str) -> None:
         """Fire a trigger whose event arrived."""
-        asyncio.run(schedule_runner(self.engine).serve(org, name))
+        asyncio.run(self.services.schedule_runner().serve(org, name))
+
+    def copy_audit(self) -> None:
+        """Copy new entries of the audit logs to the bucket of logs, if there is one."""
+        cloud = self.cloud
+        copy_audit(cloud.records, cloud.storage.log_bucket, cloud.installation.site, self._clock)
+
+    def request_missed(self) -> None:
+        """Request the deliveries again that GitHub could not make."""
+        cloud = self.cloud
+        request_missed(cloud.records, cloud.secrets.vault, cloud.git.github, self._clock)
+
+    def join_output(self, key: LogKey) -> None:
+        """Join the chunks of an output."""
+        self._storage.logs.join(key)
 
     def _process(self, event: Mapping[str, object]) -> None:
         self.clients.get("lambda").invoke(
@@ -233,11 +232,6 @@ class App:
             InvocationType="Event",
             Payload=json.dumps(event),
         )
-
-    @cached_property
-    def trigger_run(self) -> TriggerRun:
-        """Processes the webhooks of triggers."""
-        return TriggerRun(self.engine)
 
     @cached_property
     def billing(self) -> BillingPorts | None:
@@ -257,7 +251,7 @@ class App:
     def billing_run(self) -> BillingRun | None:
         """The schedule of billing; None without billing."""
         ports = self.billing
-        return None if ports is None else BillingRun(self.engine, ports)
+        return None if ports is None else self.services.billing_run(ports)
 
     def _mail(self, to: str, subject: str, text: str, password: str | None = None) -> bool:
         return bool(to) and send_mail(to, subject, text, self._settings, password)
@@ -267,23 +261,6 @@ class App:
         """The remedies for limits of plans; the web app's address is read once per process."""
         on = self.billing is not None
         return Remedies(billing=on, web_app=self._web_app() if on else "")
-
-    @cached_property
-    def retention(self) -> Retention:
-        """Archives and deletes inactive pipelines."""
-        return Retention(self.engine)
-
-    @cached_property
-    def storage(self) -> StorageMetering:
-        """Meters what pipelines store."""
-        return StorageMetering(
-            self.engine.cloud.records, self.engine.cloud.storage, self.engine.cloud.timing.clock
-        )
-
-    @cached_property
-    def sweeper(self) -> OrphanCleanup:
-        """Deletes orphaned AWS resources."""
-        return OrphanCleanup(self.engine)
 
     @cached_property
     def administration(self) -> Administration:
@@ -298,7 +275,7 @@ class App:
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
         administrator = Identity(org, "administrator", permissions_of(Role.OWNER))
-        return CloudPeople(self.engine, administrator).invitations.create(request)
+        return self.services.invitations(administrator).create(request)
 
     @cached_property
     def followers(self) -> Followers:
@@ -496,9 +473,9 @@ class App:
         found = BackgroundEvent.model_validate(event)
         invocation_chain.begin(found)
         if found.effects is not None:
-            self.engine.deferred.execute(found.effects, left)
+            self.services.engine.deferred.execute(found.effects, left)
         if found.checks is not None:
-            self.reconciler.check(found.checks, left)
+            self.services.reconciler.check(found.checks, left)
 
     @cached_property
     def site(self) -> Site:

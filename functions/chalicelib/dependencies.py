@@ -1,7 +1,6 @@
 """What the cloud target is built of; `chalicelib.bootstrap` creates it.
 
-`CommandProcessor` and the operations of a caller are composed of it. Everything else takes the
-parts that it uses.
+Only `chalicelib.services` reads it: everything else takes the parts that it uses.
 """
 
 from collections.abc import Callable

@@ -43,7 +43,10 @@ def test_the_place_of_a_bug_is_still_in_the_source(mutation):
 
 def test_every_module_that_decides_is_mutated():
     decides = {
-        *(f"run.rules.{name}" for name in ("outcomes", "machine", "tree_state", "admission")),
+        *(
+            f"run.rules.{name}"
+            for name in ("outcomes", "machine", "live_nodes", "tree_state", "admission")
+        ),
         "asl.rules.states",
         "cache.rules",
         "cache.forecast",

@@ -7,10 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 
-from chalicelib.children.handlers import CloudChildren
-from chalicelib.people.handlers import CloudOrganisation
-from chalicelib.run.handlers import CloudPipelines
-from chalicelib.workers.handlers import WorkerApi
+from chalicelib.services import HANDLERS
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.downloads import Download
 from conducto_core.api.operation import AnyOperation, Bytes
@@ -45,7 +42,7 @@ TABLES: list[tuple[tuple[type[Any], ...], Sequence[AnyOperation]]] = [
         LOCAL_OPERATIONS,
     ),
     (
-        (CloudPipelines, WorkerApi, CloudChildren, CloudOrganisation, EventOperations),
+        HANDLERS,
         (*CLOUD_OPERATIONS, *WORKER_OPERATIONS, *CHILD_OPERATIONS, *ORGANISATION_OPERATIONS),
     ),
 ]

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import AttemptRecord, NodeChange
 from conducto_core.run.model.states import FINISHED, Cause, State
+from conducto_core.run.rules.live_nodes import LiveGroup
 from conducto_core.run.rules.outcomes import Failure, FailureDecision, decide_failure, suppress
-from conducto_core.run.rules.tree_state import LiveGroup, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, ancestors
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run import pipelines as pipeline_loader

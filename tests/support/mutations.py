@@ -204,7 +204,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a parent sees a failure before the callbacks of the group are asked",
-        "run.rules.tree_state",
+        "run.rules.live_nodes",
         "if self.held:",
         "if False:",
         (STORIES,),

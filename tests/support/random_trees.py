@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
-from conducto_core.run.rules.tree_state import LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.trees import Driver, form, lazy, leaf, parallel, serial

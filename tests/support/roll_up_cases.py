@@ -20,7 +20,8 @@ from typing import Any
 
 from conducto_core.run.model.records import NodeState
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveGroup, TreeState
+from conducto_core.run.rules.live_nodes import LiveGroup
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, child_path
 
 RANDOM_CASES = 60

@@ -9,9 +9,10 @@ from typing import Any
 from conducto.wire.approvals import to_wire
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.rules.machine import advance
 from conducto_core.run.rules.outcomes import Outcome
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.resolve import resolve
 

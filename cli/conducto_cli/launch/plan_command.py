@@ -7,68 +7,41 @@ installation are asked for.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_method
 from conducto_cli.app.exit import DONE, USAGE
+from conducto_cli.launch.known_runs import (
+    Known,
+    Made,
+    given_durations,
+    known_memory,
+    known_runs,
+    openers,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
     from conducto.wire.shards import Prediction
-    from conducto_cli.target.connection import OpenClient
-    from conducto_client import Client
     from conducto_core.api.cloud_operations import WhoAmI
     from conducto_core.asl.rules.forecast import Estimate, PoolEstimate
     from conducto_core.billing.rules import Rates
     from conducto_core.machines.model import MemoryUses
     from conducto_core.programs.model import ProgramPlan
-    from conducto_core.run.model.params import ProgramParams
     from conducto_core.tree.model import Pipeline
     from conducto_core.workers.model import WarmPool
     from conducto_core.workers.rules.fargate import Size
 
-#: The function that made a tree, and its arguments.
-Made = tuple[str, dict[str, str]]
-#: Earlier launches whose durations are read, the newest.
-LAUNCHES = 5
 #: Workers at once of the free plan.
 FREE_WORKERS = 2
 #: Maximum number of nodes of a tree whose price is printed before its launch.
 MAX_PRICED = 20_000
-#: Upper bound of a duration in a file.
-_MAX_SECONDS = 1e9
-
-
-@dataclass(frozen=True)
-class EarlierRun:
-    """The durations of an earlier launch, ``{path: seconds}``."""
-
-    id: str
-    created: float
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Known:
-    """Known durations.
-
-    Attributes:
-        seconds: ``{path: seconds}``.
-        runs: The earlier runs of the target that they are from.
-        given: Whether they are from a file.
-    """
-
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    runs: Sequence[EarlierRun] = ()
-    given: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +139,7 @@ def print_plan(
     pipeline = _resolved(root, account, program, made)
     cached = planned_cache(root, pipeline, options, target)
     workers = _allowed_workers(account) if workers is None else workers
-    known = _agent_durations(program, made) if durations is None else _given(durations)
+    known = _agent_durations(program, made) if durations is None else given_durations(durations)
     found = _estimate(pipeline, known, account, workers, spot=spot)
     if as_json:
         from conducto_cli.app.output import as_json as json_of  # noqa: PLC0415
@@ -230,24 +203,7 @@ def _known_memory(root: NodeBase, program: str | None, made: Made | None) -> Mem
         query = ProgramParams(title=root.title)
     else:
         return MemoryUses()
-    return known_memory(query, _openers())
-
-
-def known_memory(program: ProgramParams, openers: Sequence[OpenClient]) -> MemoryUses:
-    """Return the use of memory by a program on the last target that responds."""
-    from conducto.errors import UsageError  # noqa: PLC0415
-    from conducto_client import ClientError  # noqa: PLC0415
-    from conducto_core.machines.model import MemoryUse, MemoryUses  # noqa: PLC0415
-
-    for opener in reversed(openers):
-        try:
-            with opener() as client:
-                found = client.memory_history(program)
-        except (ClientError, UsageError):
-            continue
-        uses = {each.path: MemoryUse(each.gb, each.attempts) for each in found.nodes}
-        return MemoryUses(uses, found.most)
-    return MemoryUses()
+    return known_memory(query, openers())
 
 
 def _estimate(
@@ -379,36 +335,6 @@ def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
     return WarmPrice(workers, hourly, hourly * warm.seconds / 3600)
 
 
-def earlier_runs(client: Client, program: str, made: Made | None = None) -> list[EarlierRun]:
-    """Return the durations of commands that succeeded in a script's newest launches.
-
-    ``made``: Only launches by this function with these arguments.
-    """
-    found: list[EarlierRun] = []
-    summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
-    if made is not None:
-        summaries = [s for s in summaries if (s.pipeline.function, s.pipeline.arguments) == made]
-    for summary in summaries[:LAUNCHES]:
-        seconds: dict[str, float] = {}
-        for view in client.tree(summary.pipeline.id, attempts="newest"):
-            for attempt in view.attempts:
-                succeeded = attempt.state.value == "done"
-                if succeeded and attempt.started is not None and attempt.ended is not None:
-                    seconds[view.path] = attempt.ended - attempt.started
-        if seconds:
-            found.append(EarlierRun(summary.pipeline.id, summary.pipeline.created, seconds))
-    return found
-
-
-def medians(runs: Sequence[EarlierRun]) -> dict[str, float]:
-    """Return ``{path: median seconds}``."""
-    known: dict[str, list[float]] = {}
-    for run in runs:
-        for path, seconds in run.seconds.items():
-            known.setdefault(path, []).append(seconds)
-    return {path: statistics.median(seconds) for path, seconds in known.items()}
-
-
 def plan_lines(
     found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
 ) -> Iterator[str]:
@@ -528,50 +454,6 @@ def _date(created: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(created))
 
 
-def known_runs(program: str, openers: Sequence[OpenClient], made: Made | None = None) -> Known:
-    """Return durations of earlier launches from each target; a later target overrides.
-
-    Args:
-        program: Path of the script.
-        made: The function and the arguments whose launches count; None: all of them.
-        openers: Make clients; targets that do not respond are skipped.
-    """
-    from conducto.errors import UsageError  # noqa: PLC0415
-    from conducto_client import ClientError  # noqa: PLC0415
-
-    known = Known()
-    for opener in openers:
-        try:
-            with opener() as client:
-                runs = earlier_runs(client, program, made)
-        except (ClientError, UsageError):
-            continue
-        if runs:
-            known = Known({**known.seconds, **medians(runs)}, runs)
-    return known
-
-
-def _given(file: str) -> Known:
-    from conducto.errors import UsageError  # noqa: PLC0415
-
-    try:
-        found = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--durations {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"--durations {file}: {error}") from error
-    if not isinstance(found, dict) or not all(map(_is_duration, found.items())):
-        raise UsageError(
-            f'--durations {file}: expected an object of paths and seconds, {{"/train": 12.5}}'
-        )
-    return Known({path: float(seconds) for path, seconds in found.items()}, given=True)
-
-
-def _is_duration(item: tuple[str, object]) -> bool:
-    path, seconds = item
-    return path.startswith("/") and type(seconds) in {int, float} and 0 <= seconds < _MAX_SECONDS  # type: ignore[operator]
-
-
 def _account() -> WhoAmI | None:
     """Return the account that one is logged in with, or None if it cannot be asked for."""
     from conducto.errors import UsageError  # noqa: PLC0415
@@ -599,22 +481,7 @@ def _agent_durations(program: str | None, made: Made | None) -> Known:
     """
     if program is None:
         return Known()
-    return known_runs(str(Path(program).resolve()), _openers(), made)
-
-
-def _openers() -> list[OpenClient]:
-    """Return functions that open clients of this machine's agent and of the account."""
-    from conducto_cli.target.account import account_of  # noqa: PLC0415
-    from conducto_cli.target.connection import LocalAgent  # noqa: PLC0415
-    from conducto_client import Client, HttpTransport  # noqa: PLC0415
-
-    endpoint, account = LocalAgent().find(), account_of()
-    openers: list[OpenClient] = []
-    if endpoint is not None:
-        openers.append(lambda: Client(HttpTransport(endpoint)))
-    if account is not None:
-        openers.append(account.client)
-    return openers
+    return known_runs(str(Path(program).resolve()), openers(), made)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,8 +15,8 @@ from conducto_core.run.model.records import ApprovalDecision, Lifecycle
 from conducto_core.run.model.requests import ControlRequest, PipelineSummary
 from conducto_core.run.model.responses import AskedApproval
 from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import AttemptEnd
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.run.views import Viewed
 
 

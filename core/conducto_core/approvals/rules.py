@@ -13,7 +13,8 @@ from conducto_core.people.model import Role
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import Cause, NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Approval
 
 #: Roles from the lowest to the highest; each can do what the ones before it can.

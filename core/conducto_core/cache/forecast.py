@@ -23,7 +23,8 @@ from conducto_core.results.rules import (
 )
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, ancestors
 
 

@@ -10,7 +10,8 @@ from conducto_core.errors import NotFoundError
 from conducto_core.programs.rules.fingerprints import changed_names
 from conducto_core.run.model.records import AttemptRecord, CacheSource, PipelineRecord
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import is_within
 
 #: Maximum number of names in a row.

@@ -33,7 +33,8 @@ from conducto_core.notifications.rules import (
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import Counts, PipelineRecord
 from conducto_core.run.model.states import FAILED, State
-from conducto_core.run.rules.tree_state import LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.secrets.rules import is_untrusted
 from conducto_core.tree.model import Callback
 

@@ -26,7 +26,7 @@ from conducto_core.results.records import compressed, decompressed
 from conducto_core.run.model import params as p
 from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.views import Viewed
 from conducto_core.test_results.rules import program_id
 

@@ -11,7 +11,7 @@ from conducto.wire.maps import MapOptions
 from conducto.wire.result_order import MAX_RESULTS, PAYLOAD, Facts, problem
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.tree.model import NodeSpec, is_within
 
 #: Maximum bytes of all results that one command uses.

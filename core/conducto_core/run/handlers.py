@@ -22,8 +22,9 @@ from conducto_core.run.model.requests import NodeStates, NodeView, PipelineSumma
 from conducto_core.run.model.responses import NodeDetail, PipelineList
 from conducto_core.run.model.states import FAILED, NodeType, State
 from conducto_core.run.rules.failures import is_failure, may_have_failures
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.rules.outcomes import INDEX
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, ancestors, is_within
 from conducto_core.tree.rules import provenance
 

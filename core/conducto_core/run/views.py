@@ -27,7 +27,8 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.states import FINISHED, NodeType, State
 from conducto_core.run.rules.actions import Activity, shown_period
 from conducto_core.run.rules.failures import stopped_by
-from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.provenance import edited_names

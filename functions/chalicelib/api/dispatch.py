@@ -5,29 +5,27 @@ large request and response bodies pass through the bucket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlencode
 
 from chalicelib.api.callers import Callers, needed_permissions
+from chalicelib.api.store import TableConnections
 from chalicelib.api.transfers import StagedDownload, Upload, new_key, transfer_key, uploads
 from chalicelib.billing.port import BillingUnavailableError
-from chalicelib.children.handlers import CloudChildren
 from chalicelib.data.copy_jobs import CopyRunningError
-from chalicelib.errors import AccessDeniedError, PlanLimitError, ThrottledError
+from chalicelib.errors import AccessDeniedError, PlanLimitError, ThrottledError, Timing
 from chalicelib.people import audit
 from chalicelib.people.audit import RequestAudit
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote.relay import Relay, RelayedContent, RelayedRequest
 from chalicelib.run.deletion import DeletionRunningError
 from chalicelib.run.group_commit import BusyError
-from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.port import Blobs
 from chalicelib.run.rules.snapshots import OtherVersionError
-from chalicelib.schedules.handlers import schedule_operations
-from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.workers.output_handlers import WorkerGoneError
 from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
 from conducto_core.api.cloud_operations import BODY_KEY, MAX_DIRECT, PREPARING
@@ -39,7 +37,6 @@ from conducto_core.api.problems import ProblemRule
 from conducto_core.api.serve import handlers_of
 from conducto_core.assistants import handlers as assistants
 from conducto_core.command.json_logs import log_fields
-from conducto_core.events.handlers import EventOperations
 from conducto_core.remote.operations import AGENT_PARAMETER
 
 # ----------------------------------------------------------------------------------------
@@ -48,28 +45,24 @@ from conducto_core.remote.operations import AGENT_PARAMETER
 #: The permissions of workers.
 WORKERS = frozenset({Permission.START_WORKER, Permission.WORKER})
 #: Begins the audit entry of a caller whose organisation only the sign-in knows.
-_Begin = Callable[[Identity], None]
-_SERVERS: Mapping[type, Callable[[CommandProcessor, Identity, _Begin], object]] = {
-    WorkerApi: lambda engine, caller, _: WorkerApi(engine, caller),
-    CloudChildren: lambda engine, caller, _: CloudChildren(engine, caller),
-    CloudOrganisation: CloudOrganisation,
-    EventOperations: lambda engine, caller, _: schedule_operations(engine, caller),
-    CloudPipelines: lambda engine, caller, _: CloudPipelines(engine, caller),
-}
+Begin = Callable[[Identity], None]
+#: For each class of handlers, the function that builds its object for a caller.
+Servers = Mapping[type, Callable[[Identity, Begin], object]]
 
 
-def _kinds(operation: AnyOperation) -> list[type]:
-    return [kind for kind in _SERVERS if operation.name in handlers_of(kind)]
+def kinds_of(operation: AnyOperation, kinds: Iterable[type]) -> list[type]:
+    """Return the classes that have a handler of an operation."""
+    return [kind for kind in kinds if operation.name in handlers_of(kind)]
 
 
-def check_complete(operations: Iterable[AnyOperation]) -> None:
+def check_complete(operations: Iterable[AnyOperation], kinds: Sequence[type]) -> None:
     """Check that one class has a handler of each operation, unless its row has a refusal.
 
     Raises:
         TypeError: An operation has none, or several.
     """
     for operation in operations:
-        found = [kind.__name__ for kind in _kinds(operation)]
+        found = [kind.__name__ for kind in kinds_of(operation, kinds)]
         if len(found) > 1 or not (found or operation.elsewhere):
             raise TypeError(f"{operation.name}: handlers in {found}; it needs one")
 
@@ -113,18 +106,19 @@ class Api:
     """Handles requests of clients and workers."""
 
     def __init__(
-        self, engine: CommandProcessor, responses: Callable[[tuple[str, str]], ResponseStore]
+        self,
+        servers: Servers,
+        responses: Callable[[tuple[str, str]], ResponseStore],
+        *,
+        records: Records,
+        blobs: Blobs,
+        connections: TableConnections,
+        timing: Timing,
     ) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
-        self._responses = responses
-        self._callers = Callers(self._cloud.records.tokens, self._cloud.timing.clock)
-        self._relay = Relay(
-            self._cloud.records,
-            self._cloud.timing,
-            self._cloud.storage.blobs,
-            self._cloud.connections,
-        )
+        self._servers, self._responses = servers, responses
+        self._records, self._blobs, self._clock = records, blobs, timing.clock
+        self._callers = Callers(records.tokens, timing.clock)
+        self._relay = Relay(records, timing, blobs, connections)
 
     def current(self, identity: Identity | None) -> Identity | None:
         """Return a caller with the current rights, or None if the token is not valid now."""
@@ -149,8 +143,8 @@ class Api:
     def _entry(self, operation: AnyOperation, request: Request) -> RequestAudit:
         query = {name: value for name, value in request.query if name == "path"}
         return RequestAudit(
-            self._cloud.records.audit,
-            self._cloud.timing.clock,
+            self._records.audit,
+            self._clock,
             operation,
             {**query, **request.params},
             request.id,
@@ -176,7 +170,7 @@ class Api:
         if len(response.body) <= MAX_DIRECT:
             return response
         key = new_key(caller)
-        self._cloud.storage.blobs.put(key, response.body)
+        self._blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
 
     def _check_assistant(
@@ -185,7 +179,7 @@ class Api:
         """Check scopes and pace of an assistant; raises `ProblemError` (403, 429)."""
         content = body if isinstance(body, bytes) else b""
         assistants.check_scopes(caller.scopes, operation, content)
-        assistants.check_pace(self._cloud.records.tokens.count_in_minute("requests", caller.token))
+        assistants.check_pace(self._records.tokens.count_in_minute("requests", caller.token))
 
     def _relayed(
         self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload
@@ -227,8 +221,8 @@ class Api:
             return download.key
         what = (sorted(request.params.items()), sorted(request.query))
         key = transfer_key(caller, what, download.version, download.size)
-        if not self._cloud.storage.blobs.exists(key):
-            writer = self._cloud.storage.blobs.writer(key)
+        if not self._blobs.exists(key):
+            writer = self._blobs.writer(key)
             try:
                 async for chunk in download.chunks:
                     await asyncio.to_thread(writer.write, chunk)
@@ -239,14 +233,14 @@ class Api:
         return key
 
     def _service(self, operation: AnyOperation, caller: Identity, entry: RequestAudit) -> Service:
-        once = IdempotentExecutor(
-            self._responses((caller.org, caller.user)), self._cloud.timing.clock
-        )
+        once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._clock)
         if operation.permission is Permission.CHILDREN:
             once = IdempotentExecutor(
-                self._responses((caller.org, f"token {caller.token}")), self._cloud.timing.clock
+                self._responses((caller.org, f"token {caller.token}")), self._clock
             )
-        servers = (_SERVERS[kind](self._engine, caller, entry.begin) for kind in _kinds(operation))
+        servers = (
+            self._servers[kind](caller, entry.begin) for kind in kinds_of(operation, self._servers)
+        )
         return Service(*servers, operations=(operation,), rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:
@@ -257,23 +251,23 @@ class Api:
                 raise problems.wrong_header(
                     BODY_KEY, "the key was not issued to this caller; request an upload URL first"
                 )
-            size = self._cloud.storage.blobs.size(key)
+            size = self._blobs.size(key)
             if size is None:
                 raise problems.wrong_header(
                     BODY_KEY,
                     "no uploaded object has this key, or it has expired; upload the body again",
                 )
             if takes_bytes(Match(operation, {})):  # stream files instead of loading them
-                return Upload(key, lambda: self._cloud.storage.blobs.chunks(key) or iter(()))
+                return Upload(key, lambda: self._blobs.chunks(key) or iter(()))
             if size > operation.max_body:  # before it is loaded
                 raise problems.too_large(operation.max_body)
-            body = self._cloud.storage.blobs.get(key) or b""
+            body = self._blobs.get(key) or b""
         if len(body) > operation.max_body:
             raise problems.too_large(operation.max_body)
         return body
 
     def _redirect(self, key: str, name: str) -> Response:
-        url = self._cloud.storage.blobs.download_url(key, filename=name)
+        url = self._blobs.download_url(key, filename=name)
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 

@@ -10,7 +10,7 @@ token for agents, its messages are the frames of `conducto_core.remote.model`. D
 machine have the messages of `conducto_core.remote.model`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -18,7 +18,9 @@ from pydantic_core import from_json
 
 from chalicelib.api import authorizer
 from chalicelib.api.followers import Followers, may_link, may_read
+from chalicelib.api.store import TableConnections
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.remote import followers as agent_followers
 from chalicelib.remote.links import AgentLinks
 from chalicelib.remote.model import AgentKey
@@ -53,16 +55,18 @@ class Subscribe(Record):
 class Sockets:
     """Handlers of API Gateway's WebSocket events."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
-        self._followers = Followers(engine.cloud.connections, engine.cloud.records.tokens)
-        self._links = AgentLinks(
-            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock
-        )
-        self._shells = AgentShells(
-            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock
-        )
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        records: Records,
+        connections: TableConnections,
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine, self._records = engine, records
+        self._connections, self._clock = connections, clock
+        self._followers = Followers(connections, records.tokens)
+        self._links = AgentLinks(records, connections, clock)
+        self._shells = AgentShells(records, connections, clock)
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """Accept or reject a connection; header names are in lower case."""
@@ -87,7 +91,7 @@ class Sockets:
             asked = Subscribe.model_validate_json(text)
         except ValidationError as error:
             problem = problems.invalid_request(error, "message", quoting=False).problem
-            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+            self._connections.send(connection, problem.model_dump_json().encode())
             return OK
         if asked.token is not None and not self._opened(connection, asked.token):
             return FORBIDDEN
@@ -99,14 +103,14 @@ class Sockets:
             self._follow(connection, identity, asked)
         except NotFoundError as error:
             problem = problems.problem_of(error)
-            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+            self._connections.send(connection, problem.model_dump_json().encode())
         return OK
 
     def disconnect(self, connection: str) -> dict[str, Any]:
         """Delete a closed connection."""
         self._links.disconnected(connection)
         self._shells.disconnected(connection)
-        self._cloud.connections.delete(connection)
+        self._connections.delete(connection)
         return OK
 
     def _follow(self, connection: str, identity: Identity, asked: Subscribe) -> None:
@@ -114,20 +118,20 @@ class Sockets:
             self._follow_agent(connection, identity, AgentKey(identity.org, asked.agent), asked)
             return
         with self._engine.reading(identity.org, asked.subscribe) as live:
-            self._cloud.connections.put(connection, identity.org, live.id, asked.cursor)
-            event_push.publish(self._cloud.records, self._cloud.connections, live)
+            self._connections.put(connection, identity.org, live.id, asked.cursor)
+            event_push.publish(self._records, self._connections, live)
 
     def _follow_agent(
         self, connection: str, identity: Identity, key: AgentKey, asked: Subscribe
     ) -> None:
-        agent = self._cloud.records.agents.find(key)
+        agent = self._records.agents.find(key)
         if agent is None or not agent_followers.may_follow(agent, identity.user):
             raise NotFoundError(f"{key.org} has no agent {key.id!r} whose pipelines you may see")
         user, pipeline_id = identity.user, asked.subscribe
         agent_followers.follow(
-            self._cloud.records,
-            self._cloud.connections,
-            self._cloud.timing.clock,
+            self._records,
+            self._connections,
+            self._clock,
             agent,
             connection,
             user,
@@ -136,12 +140,12 @@ class Sockets:
         )
 
     def _opened(self, connection: str, token: str) -> bool:
-        identity = authorizer.identify(self._cloud.records.tokens, token)
+        identity = authorizer.identify(self._records.tokens, token)
         if identity is None or not (may_read(identity) or may_link(identity)):
             return False
         if identity.kind == "assistant":  # each of its requests is checked and in the audit log
             return False
-        self._cloud.connections.opened(connection, identity.token, identity.parent)
+        self._connections.opened(connection, identity.token, identity.parent)
         return True
 
 

@@ -18,8 +18,10 @@ from chalicelib.billing.port import (
     rates_of,
 )
 from chalicelib.billing.store import BillingPorts
-from chalicelib.dependencies import Dependencies
-from chalicelib.people.port import Identity
+from chalicelib.errors import Timing
+from chalicelib.installation import Installation
+from chalicelib.people.port import Identity, Mail, SecretVault
+from chalicelib.records import Records
 from chalicelib.workers.slots import Slots
 from conducto_core.api.serve import serves
 from conducto_core.billing import operations as billing_operations
@@ -69,9 +71,21 @@ _FORECAST_SHARE = 0.03
 class CloudBilling:
     """The subscription of one organisation, with the permissions of one caller."""
 
-    _cloud: Dependencies
-    _me: Identity
-    _slots: Slots
+    def __init__(
+        self,
+        me: Identity,
+        slots: Slots,
+        billing: BillingPorts | None,
+        *,
+        records: Records,
+        vault: SecretVault,
+        mail: Mail,
+        installation: Installation,
+        timing: Timing,
+    ) -> None:
+        self._me, self._slots, self._billing = me, slots, billing
+        self._records, self._vault, self._mail = records, vault, mail
+        self._installation, self._timing = installation, timing
 
     @serves(billing_operations.GET_BILLING)
     async def get_billing(self) -> BillingStatus:
@@ -94,12 +108,12 @@ class CloudBilling:
         return await asyncio.to_thread(self._set_limit, limit)
 
     def _ports(self) -> BillingPorts:
-        if self._cloud.billing is None:
+        if self._billing is None:
             raise NotFoundError(
                 "this installation has no billing; an administrator sets plans with "
                 "'conducto admin set-plan'"
             )
-        return self._cloud.billing
+        return self._billing
 
     def _checkout(self) -> BillingPage:
         ports = self._ports()
@@ -109,14 +123,14 @@ class CloudBilling:
             ports.records.put_account(account)
         # The end of a subscription is known before another one begins.
         Subscriptions(
-            self._cloud.records,
-            self._cloud.secrets.vault,
-            self._cloud.mail,
-            self._cloud.timing.clock,
+            self._records,
+            self._vault,
+            self._mail,
+            self._timing.clock,
             self._slots,
             ports=ports,
         ).refresh(self._me.org)
-        status = self._cloud.records.orgs.in_use(self._me.org).billing.status
+        status = self._records.orgs.in_use(self._me.org).billing.status
         if status in LIVE:
             raise RefusedError(
                 f"{self._me.org} has a subscription already ({status.value}); change it with "
@@ -136,20 +150,20 @@ class CloudBilling:
 
     def _back(self) -> str:
         """Return the page to which the provider returns: never from the request."""
-        app = self._cloud.installation.web_app()
+        app = self._installation.web_app()
         if not app:
             raise RefusedError("this installation has no web app; deploy its stack 'site' first")
         return f"{app.rstrip('/')}{PLAN_PAGE}"
 
     def _set_limit(self, limit: SpendLimit) -> BillingStatus:
         self._ports()
-        self._cloud.records.orgs.set_limit(self._me.org, limit.dollars, limit.grace_minutes)
+        self._records.orgs.set_limit(self._me.org, limit.dollars, limit.grace_minutes)
         self._slots.resume(self._me.org)
         return self._status()
 
     def _status(self) -> BillingStatus:
-        ports, org, now = self._ports(), self._me.org, self._cloud.timing.clock()
-        used = self._cloud.records.orgs.in_use(org)
+        ports, org, now = self._ports(), self._me.org, self._timing.clock()
+        used = self._records.orgs.in_use(org)
         account = ports.records.account(org)
         rates = rates_of(account)
         start = end = None
@@ -164,7 +178,7 @@ class CloudBilling:
             parts = self._parts(charges, rates, first)
             earlier = list(_days(ports.records.hours(org, period_before(first), first - 1), rates))
             previous = sum(day.dollars for day in earlier) if earlier else None
-        minutes = self._cloud.records.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
+        minutes = self._records.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,
             max_workers=used.plan.max_workers,
@@ -197,7 +211,7 @@ class CloudBilling:
 
     def _parts(self, charges: Sequence[PipelineCharge], rates: Rates, since: float) -> ChargeParts:
         """Return the use of the charged time, by the commands of the most expensive pipelines."""
-        store, now = self._cloud.records.store, self._cloud.timing.clock()
+        store, now = self._records.store, self._timing.clock()
         known = [
             one.id for one in charges[:MAX_USAGE_PIPELINES] if store.record(self._me.org, one.id)
         ]
@@ -205,7 +219,7 @@ class CloudBilling:
         return parts_of({one.id: one.dollars for one in charges}, attempts, rates, since, now)
 
     def _titled(self, charge: PipelineCharge) -> PipelineCharge:
-        record = self._cloud.records.store.record(self._me.org, charge.id)
+        record = self._records.store.record(self._me.org, charge.id)
         return charge if record is None else charge.model_copy(update={"title": record.title})
 
 
@@ -268,15 +282,13 @@ class CloudUsage(CloudCaller):
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
-        org, orgs = self._me.org, self._cloud.records.orgs
-        months = (
-            months_before(self._cloud.timing.clock()) if query.month is None else (query.month,)
-        )
+        org, orgs = self._me.org, self._records.orgs
+        months = months_before(self._timing.clock()) if query.month is None else (query.month,)
         report = usage_report(spent for month in months for spent in orgs.spent(org, month))
         if query.nodes:
             named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
             report = usage_report([*named, *report.pipelines[len(named) :]])
-        return with_prices(report, customer_rates(self._cloud.records, self._cloud.billing, org))
+        return with_prices(report, customer_rates(self._records, self._billing, org))
 
     @serves(billing_operations.COST)
     async def get_cost(self, params: CostParams) -> PipelineCost:
@@ -284,17 +296,17 @@ class CloudUsage(CloudCaller):
         id_ = await asyncio.to_thread(self._owned, params.id)
         return await asyncio.to_thread(
             cost,
-            self._cloud.records,
-            self._cloud.storage,
-            self._cloud.billing,
-            self._cloud.timing.clock,
+            self._records,
+            self._storage,
+            self._billing,
+            self._timing.clock,
             self._me.org,
             pipeline_id=id_,
             nodes=params.nodes,
         )
 
     def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
-        if self._cloud.records.store.record(self._me.org, spent.id) is None:
+        if self._records.store.record(self._me.org, spent.id) is None:
             return spent  # the pipeline was deleted
-        nodes = uses_by_node(self._cloud.records.store.attempts(spent.id), month=spent.month)
+        nodes = uses_by_node(self._records.store.attempts(spent.id), month=spent.month)
         return with_nodes(spent, nodes, maximum)

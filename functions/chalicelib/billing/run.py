@@ -12,10 +12,13 @@ from chalicelib.billing.metering import Charging, WorkerTime
 from chalicelib.billing.port import BillingUnavailableError, PaymentAccount
 from chalicelib.billing.store import BillingPorts
 from chalicelib.debug.sessions import DebugSessions
+from chalicelib.people.port import Mail, SecretVault
+from chalicelib.records import Records
 from chalicelib.run.model import Input, SpendLimitReached
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
-from conducto_core.billing.rules import is_grace_over, warning_level
+from chalicelib.workers.port import WorkerFleet
+from conducto_core.billing.rules import Remedies, is_grace_over, warning_level
 from conducto_core.command.json_logs import log_fields
 from conducto_core.run.model.states import State
 from conducto_core.workers.rules.fargate import Size
@@ -38,24 +41,27 @@ _STOPPED = "STOPPED"
 class BillingRun:
     """The periodic steps of billing in all organisations."""
 
-    def __init__(self, engine: CommandProcessor, ports: BillingPorts) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        shells: DebugSessions,
+        charging: Charging,
+        ports: BillingPorts,
+        *,
+        records: Records,
+        fleet: WorkerFleet,
+        vault: SecretVault,
+        mail: Mail,
+        remedies: Callable[[], Remedies],
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine, self._shells, self._charging = engine, shells, charging
+        self._records, self._fleet = records, fleet
+        self._remedies, self._clock = remedies, clock
         self._provider = ports.provider
-        self._records = ports.records
-        self._charging = Charging(engine.cloud.records, engine.cloud.timing, engine.cloud.billing)
-        self._shells = DebugSessions(engine)
-        self._mail = BillingMail(
-            engine.cloud.secrets.vault, engine.cloud.mail, engine.cloud.timing.clock, ports.records
-        )
-        self.subscriptions = Subscriptions(
-            engine.cloud.records,
-            engine.cloud.secrets.vault,
-            engine.cloud.mail,
-            engine.cloud.timing.clock,
-            engine.slots,
-            ports=ports,
-        )
+        self._accounts = ports.records
+        self._mail = BillingMail(vault, mail, clock, ports.records)
+        self.subscriptions = Subscriptions(records, vault, mail, clock, engine.slots, ports=ports)
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
@@ -65,30 +71,30 @@ class BillingRun:
             self._try(self.charge)
         if int(self._now // 60) % _DAY_MINUTES == _NIGHT:
             self.day()
-        for org in self._records.accounts():
+        for org in self._accounts.accounts():
             with log_fields(org=org):
                 self._try(partial(self.look_at, org))
 
     def process_event(self, event_id: str) -> None:
         """Process an event that was just stored, unless it is processed already."""
-        event = self._records.waiting_event(event_id)
+        event = self._accounts.waiting_event(event_id)
         if event is not None:
             self._try(partial(self.subscriptions.process, event))
 
     def process_events(self) -> None:
         """Process the events that were received and not yet processed."""
-        for event in self._records.waiting_events():
+        for event in self._accounts.waiting_events():
             self._try(partial(self.subscriptions.process, event))
 
     def day(self) -> None:
         """Compare the usage that the provider has received with that of the table."""
-        for org in self._records.accounts():
+        for org in self._accounts.accounts():
             with log_fields(org=org):
                 self._try(partial(self.reconcile, org))
 
     @property
     def _now(self) -> float:
-        return self._cloud.timing.clock()
+        return self._clock()
 
     def _try(self, step: Callable[[], None]) -> bool:
         """Execute a step; return whether it succeeded."""
@@ -108,21 +114,21 @@ class BillingRun:
     def charge(self) -> None:
         """Charge all running workers of paying organisations, and those that have ended."""
         alive: set[str] = set()
-        for pipeline_id, shell in self._cloud.records.shells.all_open():
+        for pipeline_id, shell in self._records.shells.all_open():
             alive.add(shell)
             self._try(partial(self._shells.charge, pipeline_id, shell))
         unread = {
             pipeline_id
-            for org, pipeline_id in self._cloud.records.store.open_pipelines()
+            for org, pipeline_id in self._records.store.open_pipelines()
             if not self._try(partial(self._charge_pipeline, org, pipeline_id, alive))
         }
-        for org, worker, since in self._records.open_meters():
+        for org, worker, since in self._accounts.open_meters():
             if worker not in alive:
                 self._try(partial(self._end, org, worker, since, unread))
 
     def _charge_pipeline(self, org: str, pipeline_id: str, alive: set[str]) -> None:
         """Charge a pipeline's running workers; add all that have not ended to ``alive``."""
-        if not self._cloud.records.orgs.in_use(org).paying:
+        if not self._records.orgs.in_use(org).paying:
             return
         with self._engine.reading(org, pipeline_id) as live:
             times = list(_running(live, self._now))
@@ -132,14 +138,10 @@ class BillingRun:
 
     def _end(self, org: str, worker: str, since: float, unread: Collection[str]) -> None:
         """Close the meter of a worker whose end was not recorded, unless its pipeline is unread."""
-        meter = self._records.meter(org, worker, since)
+        meter = self._accounts.meter(org, worker, since)
         if meter is not None and meter.pipeline_id in unread:
             return
-        look = (
-            None
-            if meter is None or not meter.task
-            else self._cloud.compute.fleet.task_status(meter.task)
-        )
+        look = None if meter is None or not meter.task else self._fleet.task_status(meter.task)
         if meter is None or look is None or look.began is None:
             self._charging.close(org, worker, since)  # ECS no longer knows it
         elif look.status == _STOPPED:
@@ -150,13 +152,13 @@ class BillingRun:
 
     def look_at(self, org: str) -> None:
         """Check one organisation: its subscription, unsent usage, and its spend limit."""
-        account = self._records.account(org)
+        account = self._accounts.account(org)
         if account is None:
             return
         due = account.period_end and self._now >= account.period_end
         if (due and account.fetched < account.period_end) or self._now - account.fetched > _DAY:
             self.subscriptions.refresh(org)
-            account = self._records.account(org) or account
+            account = self._accounts.account(org) or account
         if 0 <= self._now - account.since < _STARTED_SECONDS:  # the paid plan may just have started
             self._engine.slots.resume(org)
         self._apply_limit(account)
@@ -164,37 +166,37 @@ class BillingRun:
 
     def send(self, org: str) -> None:
         """Send the hours that have changed; a repeated total changes nothing."""
-        account = self._records.account(org)
+        account = self._accounts.account(org)
         if account is not None:
             self._send(account)
 
     def _send(self, account: PaymentAccount) -> None:
         if not account.subscription:
             return
-        for total in self._records.hours(account.org, self._now - MAX_AGE, self._now):
+        for total in self._accounts.hours(account.org, self._now - MAX_AGE, self._now):
             if total.dirty and total.vcpu_seconds >= 0:  # a correction waits for further usage
                 usage = (total.vcpu_seconds, total.gb_seconds)
                 self._provider.report(account.customer, total.moment, *usage)
-                self._records.sent(account.org, total)
+                self._accounts.sent(account.org, total)
 
     def reconcile(self, org: str) -> None:
         """Send the hours again that the provider does not have as the table has them."""
-        account = self._records.account(org)
+        account = self._accounts.account(org)
         if account is None or not account.subscription:
             return
         start, end = int(self._now - MAX_AGE), int(self._now)
         received = self._provider.totals(account.customer, start - start % 3600, end)
-        for total in self._records.hours(org, start, end):
+        for total in self._accounts.hours(org, start, end):
             usage = (total.vcpu_seconds, total.gb_seconds)
             if not total.dirty and received.get(total.hour) != usage:
                 logger.warning("usage of an hour is sent again", extra={"hour": total.hour})
-                self._records.unsent(org, total.hour)
+                self._accounts.unsent(org, total.hour)
         self._send(account)
 
     # ---- spend limit --------------------------------------------------------------------------
 
     def _apply_limit(self, account: PaymentAccount) -> None:
-        used = self._cloud.records.orgs.in_use(account.org)
+        used = self._records.orgs.in_use(account.org)
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
         if limit is not None and level > account.warned:
@@ -202,7 +204,7 @@ class BillingRun:
         before = account.suspended_at
         since = (self._now if before is None else before) if level == 1 else None
         if (level, since) != (account.warned, before):
-            self._records.record_steps(account.org, warned=level, suspended_at=since)
+            self._accounts.record_steps(account.org, warned=level, suspended_at=since)
         if before is not None and since is None:
             self._engine.slots.resume(account.org)
         if since is not None and is_grace_over(used.billing, since, self._now):
@@ -210,7 +212,7 @@ class BillingRun:
 
     def _warn(self, account: PaymentAccount, accrued: float, limit: float) -> None:
         share = "reached" if accrued >= limit else "at 80 %"
-        remedy = self._cloud.installation.remedies().higher_limit()
+        remedy = self._remedies().higher_limit()
         text = (
             f"{account.org} has used ${accrued:,.2f} of its spend limit of ${limit:,.2f} in this "
             "billing period. At the limit, no further worker starts, and running commands are "
@@ -221,7 +223,7 @@ class BillingRun:
 
     def _kill(self, org: str) -> None:
         """Stop the commands that run on after the grace period, and debug shells."""
-        for of, pipeline_id in self._cloud.records.store.open_pipelines():
+        for of, pipeline_id in self._records.store.open_pipelines():
             if of == org:
                 self._engine.submit(org, pipeline_id, self._reached)
                 self._shells.end_all(pipeline_id, "the spend limit is reached")

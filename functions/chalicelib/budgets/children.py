@@ -4,6 +4,7 @@ A budget's pipeline knows its children from their launch. Each minute, its check
 and pauses those whose budget is used up; they continue when it is raised.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from chalicelib.run.model import ActionRequested, ChildMetered, Input
@@ -16,29 +17,33 @@ from conducto_core.run.model.requests import Action
 _PAUSED = "its parent {}: "
 
 
-def register_child(engine: CommandProcessor, org: str, parent: str, path: str, child: str) -> None:
-    """Let a child count in the budgets of its parent, if there are any."""
+def register_child(
+    engine: CommandProcessor, now: float, org: str, parent: str, *, path: str, child: str
+) -> None:
+    """Let a child that was launched at a time count in the budgets of its parent, if any."""
 
     def decide(live: CloudPipeline) -> Input | None:
         if child in live.children or not live.has_budget_above(path):
             return None
-        return ChildMetered(time=engine.cloud.timing.clock(), child=child, path=path, dollars=0.0)
+        return ChildMetered(time=now, child=child, path=path, dollars=0.0)
 
     engine.submit(org, parent, decide)
 
 
-def meter_children(engine: CommandProcessor, org: str, parent: str) -> None:
+def meter_children(
+    engine: CommandProcessor, clock: Callable[[], float], org: str, parent: str
+) -> None:
     """Record the costs of a pipeline's children; pause or continue them by its budgets."""
     with engine.reading(org, parent) as live:
         known = {child: each for child, each in live.children.items() if not each[2]}
     for child, (path, before, _) in known.items():
         try:
-            dollars, ended = _cost(engine, org, child)
+            dollars, ended = _cost(engine, clock(), org, child)
         except NotFoundError:  # deleted
             dollars, ended = before, True
         if (dollars, ended) != (before, False):
             metered = ChildMetered(
-                time=engine.cloud.timing.clock(),
+                time=clock(),
                 child=child,
                 path=path,
                 dollars=dollars,
@@ -47,18 +52,18 @@ def meter_children(engine: CommandProcessor, org: str, parent: str) -> None:
             engine.submit(org, parent, partial(_always, metered))
         if not ended:
             with engine.reading(org, parent) as live:
-                why = live.why_above(path, engine.cloud.timing.clock())
-            engine.submit(org, child, partial(_held, engine.cloud.timing.clock(), parent, why))
+                why = live.why_above(path, clock())
+            engine.submit(org, child, partial(_held, clock(), parent, why))
 
 
 def _always(metered: ChildMetered, _live: CloudPipeline) -> ChildMetered:
     return metered
 
 
-def _cost(engine: CommandProcessor, org: str, child: str) -> tuple[float, bool]:
+def _cost(engine: CommandProcessor, now: float, org: str, child: str) -> tuple[float, bool]:
     """Return the cost of a child so far, and whether it has settled; a paused one may continue."""
     with engine.reading(org, child) as live:
-        live.asked_at = engine.cloud.timing.clock()
+        live.asked_at = now
         ended = live.settled() and live.record.armed and not live.registry.workers
         return live.cost_of("/"), ended
 

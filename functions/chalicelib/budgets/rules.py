@@ -9,7 +9,7 @@ from chalicelib.run.rules.state import CloudState
 from chalicelib.workers.rules import WorkerEntry
 from conducto_core.billing.rules import charged_seconds, dollars_of
 from conducto_core.budgets import rules as budgets
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.tree.model import ancestors, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.workers.rules.fargate import Size

@@ -34,7 +34,7 @@ from conducto_core.programs.rules.fingerprints import changed_names
 from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.rules import Attempt, read_sources, sources_of
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.secrets.rules import secret_access
 from conducto_core.tree.model import NodeSpec, Pipeline
 

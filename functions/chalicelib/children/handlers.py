@@ -1,6 +1,7 @@
 """The operations of a command with ``launch=True``, whose token identifies its attempt."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from chalicelib.budgets.children import register_child
@@ -16,7 +17,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 
 
 class CloudChildren(ChildApi):
@@ -26,17 +27,23 @@ class CloudChildren(ChildApi):
         ProblemError: 401, the attempt has ended or is being stopped.
     """
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        engine: CommandProcessor,
+        pipelines: CloudPipelines,
+        clock: Callable[[], float],
+    ) -> None:
         if identity.attempt is None:
             raise ValueError("the token is not that of an attempt")
         pipeline_id, path, number = identity.attempt
         self._engine, self._org = engine, identity.org
-        self._pipelines = CloudPipelines(engine, identity)
+        self._pipelines, self._clock = pipelines, clock
         try:
             with engine.reading(identity.org, pipeline_id) as live:
                 node = _running(live, path, number)
                 self.me = as_parent(live.record, path, number)
-                self._over = live.why_above(path, engine.cloud.timing.clock())
+                self._over = live.why_above(path, clock())
                 self._image = live.pipeline.images[node.spec.placement.image]
                 self._origin = Origin(
                     self.me, live.record.foreign_change, dict(live.pipeline.images), live.sources
@@ -61,7 +68,13 @@ class CloudChildren(ChildApi):
         made = await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
         me, child = self.me, made.pipeline.id
         await asyncio.to_thread(
-            register_child, self._engine, self._org, me.pipeline, me.path, child
+            register_child,
+            self._engine,
+            self._clock(),
+            self._org,
+            me.pipeline,
+            path=me.path,
+            child=child,
         )
         return made
 

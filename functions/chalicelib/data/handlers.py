@@ -34,7 +34,7 @@ class CloudData(CloudCaller):
         """List a directory of a pipeline's data, or of the user's data."""
         where = self._data_directory(query.pipeline)
         return await asyncio.to_thread(
-            self._cloud.storage.data.entries, where, query.name, query.after, query.limit
+            self._storage.data.entries, where, query.name, query.after, query.limit
         )
 
     @serves(data_operations.CHANGED_DATA)
@@ -42,7 +42,7 @@ class CloudData(CloudCaller):
         """List the files of a pipeline's data that were written within a period."""
         where = self._data_directory(query.id)
         return await asyncio.to_thread(
-            self._cloud.storage.data.changed, where, query.since, query.until, query.limit
+            self._storage.data.changed, where, query.since, query.until, query.limit
         )
 
     @serves(data_operations.DATA_FILE, data_operations.USER_DATA_FILE)
@@ -50,19 +50,19 @@ class CloudData(CloudCaller):
         """Return a download of a data file; the bucket serves the whole file and ranges of it."""
         del span
         where, name = self._data_directory(params.pipeline), params.name
-        facts = await asyncio.to_thread(self._cloud.storage.data.stat, where, name)
+        facts = await asyncio.to_thread(self._storage.data.stat, where, name)
         copy = Copy(transfer_key(self._me, where, name, facts.version), *facts)
         if facts.size > MAX_AT_ONCE:
             last = transfer_key(self._me, where, name)
             copy = await asyncio.to_thread(
-                CopyJobs(self._cloud.storage, self._cloud.timing.clock).stage,
+                CopyJobs(self._storage, self._timing.clock).stage,
                 where,
                 name,
                 copy,
                 last,
             )
-        elif facts.size and not await asyncio.to_thread(self._cloud.storage.blobs.exists, copy.key):
-            await asyncio.to_thread(self._cloud.storage.data.stage, where, name, copy.key)
+        elif facts.size and not await asyncio.to_thread(self._storage.blobs.exists, copy.key):
+            await asyncio.to_thread(self._storage.data.stage, where, name, copy.key)
         return StagedDownload(
             name.rpartition("/")[2], copy.size, 0, copy.size, copy.version, nothing(), key=copy.key
         )
@@ -75,21 +75,19 @@ class CloudData(CloudCaller):
             return await asyncio.to_thread(self._fetched, where, name, content.key)
         data = b"".join([chunk async for chunk in content])
         if len(data) <= MAX_INLINE:
-            return await asyncio.to_thread(self._cloud.storage.data.write, where, name, data)
+            return await asyncio.to_thread(self._storage.data.write, where, name, data)
         key = new_key(self._me)
-        self._cloud.storage.blobs.put(key, data)
-        return await asyncio.to_thread(self._cloud.storage.data.fetch, where, name, key)
+        self._storage.blobs.put(key, data)
+        return await asyncio.to_thread(self._storage.data.fetch, where, name, key)
 
     def _fetched(self, where: str, name: str, key: str) -> DataEntry:
-        size = self._cloud.storage.blobs.size(key) or 0
+        size = self._storage.blobs.size(key) or 0
         if size > MAX_AT_ONCE:
-            return CopyJobs(self._cloud.storage, self._cloud.timing.clock).fetch(
-                where, name, key, size
-            )
-        return self._cloud.storage.data.fetch(where, name, key)
+            return CopyJobs(self._storage, self._timing.clock).fetch(where, name, key, size)
+        return self._storage.data.fetch(where, name, key)
 
     @serves(data_operations.DELETE_DATA, data_operations.DELETE_USER_DATA)
     async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete a data file, or a directory and its contents."""
         where = await self._changed_directory(params.pipeline, "delete_data")
-        return await asyncio.to_thread(self._cloud.storage.data.delete, where, params.name)
+        return await asyncio.to_thread(self._storage.data.delete, where, params.name)

@@ -6,12 +6,12 @@ and its result are in the shell's item until the result has been read.
 """
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
-from chalicelib.debug.plans import debug_plan
 from chalicelib.debug.sessions import DebugSessions
+from chalicelib.debug.store import TableShells
 from chalicelib.people.port import Identity
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.port import Shell
 from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.command.task_layout import CTL, SHELL
@@ -34,10 +34,14 @@ class FailureCommands:
     """
 
     def __init__(
-        self, engine: CommandProcessor, sessions: DebugSessions, wait: float = WAIT_SECONDS
+        self,
+        shells: TableShells,
+        clock: Callable[[], float],
+        sessions: DebugSessions,
+        wait: float = WAIT_SECONDS,
     ) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+        self._shells = shells
+        self._clock = clock
         self._sessions = sessions
         self._wait = wait
 
@@ -50,12 +54,10 @@ class FailureCommands:
             PlanLimitError: The organisation uses all workers of its plan.
         """
         wanted = DebugRequest(path=request.path, attempt=request.attempt)
-        plan = debug_plan(self._engine, me, pipeline_id, wanted, remote=True)
+        plan = self._sessions.plans.plan(me, pipeline_id, wanted, remote=True)
         runs: Literal["plain", "secrets"] = "secrets" if request.secrets else "plain"
         own = [
-            one
-            for one in self._cloud.records.shells.of_pipeline(pipeline_id)
-            if one.runs and one.user == me.user
+            one for one in self._shells.of_pipeline(pipeline_id) if one.runs and one.user == me.user
         ]
         mine = (plan.path, plan.attempt, runs)
         shell = next((one for one in own if (one.path, one.attempt, one.runs) == mine), None)
@@ -77,11 +79,11 @@ class FailureCommands:
         command = self._given(shell, request)
         end = time.monotonic() + self._wait
         while True:
-            now = self._cloud.records.shells.find(shell.pipeline_id, shell.id) or shell
+            now = self._shells.find(shell.pipeline_id, shell.id) or shell
             self._sessions.check(now)
             found = SingleCommandEnd.model_validate_json(now.result) if now.result else None
             if found is not None and found.number == command.number:
-                self._cloud.records.shells.give(shell, "")  # the output is not kept
+                self._shells.give(shell, "")  # the output is not kept
                 return self._result(plan, request, found)
             if time.monotonic() >= end:
                 return self._waiting(plan, "the command still runs")
@@ -90,7 +92,7 @@ class FailureCommands:
     def _given(self, shell: Shell, request: ExecRequest) -> SingleCommand:
         """Return the command that a shell has, or give it this one."""
         wanted = SingleCommand(
-            number=int(self._cloud.timing.clock() * 1000),
+            number=int(self._clock() * 1000),
             command=request.command,
             timeout=request.timeout,
             max_bytes=min(request.max_bytes, MAX_SINGLE_OUTPUT),
@@ -103,7 +105,7 @@ class FailureCommands:
                 raise RefusedError(
                     f"{request.path}: another command runs in its container; wait for its end"
                 )
-        self._cloud.records.shells.give(shell, wanted.model_dump_json())
+        self._shells.give(shell, wanted.model_dump_json())
         return wanted
 
     @staticmethod

@@ -4,7 +4,6 @@ import asyncio
 
 from chalicelib.api.caller import CloudCaller
 from chalicelib.debug.commands import FailureCommands
-from chalicelib.debug.plans import debug_plan
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import check_allowed
 from conducto_core.api.serve import serves
@@ -38,7 +37,7 @@ class CloudDebug(CloudCaller):
             )
         if request.snapshot:
             raise RefusedError(f"{request.path}: cloud workers take no snapshots; omit --snapshot")
-        return await asyncio.to_thread(debug_plan, self._engine, self._me, id_, request)
+        return await asyncio.to_thread(self._shells.plans.plan, self._me, id_, request)
 
     @serves(assistants_operations.EXEC)
     async def exec_in_failure(self, params: PipelineParams, request: ExecRequest) -> ExecResult:
@@ -46,7 +45,7 @@ class CloudDebug(CloudCaller):
         if request.secrets:
             check_allowed([Permission.DEBUG], self._me.permissions)
         id_ = await asyncio.to_thread(self._owned, params.id)
-        commands = FailureCommands(self._engine, self._shells)
+        commands = FailureCommands(self._records.shells, self._timing.clock, self._shells)
         return await asyncio.to_thread(commands.execute, self._me, id_, request)
 
     @serves(operations.OPEN_REMOTE_SHELL)

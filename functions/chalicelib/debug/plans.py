@@ -9,6 +9,7 @@ from chalicelib.people.port import Identity
 from chalicelib.run.model import BuiltImage
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.run.store import JournalStore
 from chalicelib.secrets.injection import inject
 from chalicelib.secrets.references import SecretPorts
 from conducto_core.command.environment import ExecutionContext, command_env
@@ -60,7 +61,7 @@ class _Subject(NamedTuple):
     secret_set: str = ""
 
 
-class _Plans:
+class _UserPlans:
     """Creates plans for one user; ``remote``: the shell opens on a worker, with the data."""
 
     def __init__(
@@ -131,28 +132,36 @@ class _Plans:
         return script, env
 
 
-def debug_plan(
-    engine: CommandProcessor,
-    me: Identity,
-    pipeline_id: str,
-    request: DebugRequest,
-    *,
-    remote: bool = False,
-) -> DebugPlan:
-    """Return the plan of a shell on the caller's machine, or on a worker.
+class DebugPlans:
+    """Plans the shells of all users."""
 
-    Raises:
-        NotFoundError: The pipeline, node or attempt does not exist.
-        RefusedError: A shell is not possible.
-    """
-    with engine.reading(me.org, pipeline_id) as live:
-        stored = engine.cloud.records.store.attempts(pipeline_id, request.path)
-        records = tuple(live.with_running(stored, (request.path,)))
-        check_shell(live.record)
-        subject = _subject(live, request, records)
-    return _Plans(engine.cloud.secrets, engine.cloud.installation.url, me, remote=remote).plan(
-        pipeline_id, subject
-    )
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        store: JournalStore,
+        secrets: SecretPorts,
+        url: Callable[[], str],
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._secrets = secrets
+        self._url = url
+
+    def plan(
+        self, me: Identity, pipeline_id: str, request: DebugRequest, *, remote: bool = False
+    ) -> DebugPlan:
+        """Return the plan of a shell on the caller's machine, or on a worker.
+
+        Raises:
+            NotFoundError: The pipeline, node or attempt does not exist.
+            RefusedError: A shell is not possible.
+        """
+        with self._engine.reading(me.org, pipeline_id) as live:
+            stored = self._store.attempts(pipeline_id, request.path)
+            records = tuple(live.with_running(stored, (request.path,)))
+            check_shell(live.record)
+            subject = _subject(live, request, records)
+        return _UserPlans(self._secrets, self._url, me, remote=remote).plan(pipeline_id, subject)
 
 
 def _subject(

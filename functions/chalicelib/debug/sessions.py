@@ -13,13 +13,15 @@ from secrets import token_hex
 from typing import Literal
 
 from chalicelib.billing.metering import Charging, WorkerTime, check_usage, month_of
-from chalicelib.debug.plans import debug_plan
-from chalicelib.errors import CapacityError, PlanLimitError
+from chalicelib.debug.plans import DebugPlans
+from chalicelib.errors import CapacityError, PlanLimitError, Timing
+from chalicelib.installation import Installation
 from chalicelib.people.port import Identity, Spender
 from chalicelib.people.tokens import new_token
+from chalicelib.records import Records
 from chalicelib.run.deferred_effects import START_WORKER
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.workers.port import Shell, TaskStatus, WorkerTask
+from chalicelib.workers.port import Compute, Shell, TaskStatus, WorkerTask
 from conducto_core.billing.rules import dollars_of
 from conducto_core.command.task_layout import ENTER
 from conducto_core.debug.model import (
@@ -79,12 +81,28 @@ def _step(status: TaskStatus) -> str:
 
 
 class DebugSessions:
-    """The debug shells of all pipelines."""
+    """The debug shells of all pipelines.
 
-    def __init__(self, engine: CommandProcessor) -> None:
+    Attributes:
+        plans: Plans the shells.
+    """
+
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        plans: DebugPlans,
+        charging: Charging,
+        *,
+        records: Records,
+        compute: Compute,
+        installation: Installation,
+        timing: Timing,
+    ) -> None:
         self._engine = engine
-        self._cloud = engine.cloud
-        self._charging = Charging(engine.cloud.records, engine.cloud.timing, engine.cloud.billing)
+        self.plans = plans
+        self._charging = charging
+        self._records, self._compute = records, compute
+        self._installation, self._timing = installation, timing
 
     # ---- requests of users ----------------------------------------------------------------
 
@@ -104,8 +122,8 @@ class DebugSessions:
         """
         self._check(me, pipeline_id, request)
         wanted = DebugRequest(path=request.path, attempt=request.attempt)
-        plan = debug_plan(self._engine, me, pipeline_id, wanted, remote=True)
-        allowed = self._cloud.records.orgs.plan(me.org).max_cpu
+        plan = self.plans.plan(me, pipeline_id, wanted, remote=True)
+        allowed = self._records.orgs.plan(me.org).max_cpu
         if plan.cpu > allowed:
             raise RefusedError(
                 f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
@@ -113,7 +131,7 @@ class DebugSessions:
             )
         place = self._placement(me, pipeline_id, plan.path)
         machine = place.machine
-        now = self._cloud.timing.clock()
+        now = self._timing.clock()
         shell = Shell(
             id=_PREFIX + token_hex(8),
             org=me.org,
@@ -159,13 +177,13 @@ class DebugSessions:
     def _reserve(self, shell: Shell) -> None:
         """Store and count a shell; if all workers are in use, stop idle ones to make room."""
         try:
-            self._cloud.timing.retry(lambda: self._cloud.records.shells.open(shell))
+            self._timing.retry(lambda: self._records.shells.open(shell))
         except PlanLimitError:
             self._engine.slots.stop_all_idle(shell.org)
-            self._cloud.timing.retry(lambda: self._cloud.records.shells.open(shell))
+            self._timing.retry(lambda: self._records.shells.open(shell))
 
     def _check(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> None:
-        if not self._cloud.installation.remote_debug:
+        if not self._installation.remote_debug:
             raise RefusedError(
                 f"{request.path}: this installation does not open shells on workers (its setting "
                 "remote_debug is false); omit --remote for a shell on your machine"
@@ -175,15 +193,13 @@ class DebugSessions:
                 raise RefusedError(
                     f"{pipeline_id} is archived; wake it first: conducto wake {pipeline_id}"
                 )
-        check_usage(
-            self._cloud.records, self._cloud.installation.remedies, self._cloud.timing.clock, me.org
-        )
+        check_usage(self._records, self._installation.remedies, self._timing.clock, me.org)
 
     def _start_request(self, shell: Shell, plan: DebugPlan) -> None:
         token, digest = new_token()
         who = (shell.pipeline_id, shell.path, shell.id)
         identity = Identity(shell.org, shell.user, frozenset({START_WORKER}), who)
-        self._cloud.records.tokens.put(digest, identity, expires=shell.until + TOKEN_SECONDS)
+        self._records.tokens.put(digest, identity, expires=shell.until + TOKEN_SECONDS)
         task = WorkerTask(  # noqa: S604  starts no process with a shell
             worker_id=shell.id,
             org=shell.org,
@@ -201,7 +217,7 @@ class DebugSessions:
             # A shell cannot be repeated, so it is on Spot only where its class is.
             spot=Rung.ON_DEMAND not in shell.rungs,
         )
-        self._cloud.records.shells.started(shell, self._cloud.compute.fleet.start(task))
+        self._records.shells.started(shell, self._compute.fleet.start(task))
 
     def enter(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
         """Return a shell's connection, or the reason why it is not ready.
@@ -218,16 +234,14 @@ class DebugSessions:
         look = self.check(shell)
         if not shell.up:
             return RemoteShellEntry(state="starting", message=_step(look))
-        session = (
-            self._cloud.compute.fleet.enter(str(shell.task), ENTER) if look.connected else None
-        )
+        session = self._compute.fleet.enter(str(shell.task), ENTER) if look.connected else None
         if session is None:
             return RemoteShellEntry(state="starting", message="AWS is preparing the connection")
         return RemoteShellEntry(state="ready", message="ready to connect", session=session)
 
     def check(self, shell: Shell) -> TaskStatus:
         """Return the status of a shell's task; raises `RefusedError` if the shell has ended."""
-        if shell.ended is None and self._cloud.timing.clock() >= shell.until:
+        if shell.ended is None and self._timing.clock() >= shell.until:
             shell = self._over(shell, "the time limit was reached")
         look = self._task_status(shell)
         if shell.ended is None and look.status == _STOPPED:
@@ -248,7 +262,7 @@ class DebugSessions:
         return RemoteShellEnd(id=shell.id)
 
     def _found(self, me: Identity, pipeline_id: str, shell_id: str) -> Shell:
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         if shell is None or shell.org != me.org:
             raise NotFoundError(f"{pipeline_id}: no debug shell {shell_id!r}")
         return shell
@@ -261,12 +275,12 @@ class DebugSessions:
         me = Identity(shell.org, shell.user, frozenset())
         wanted = DebugRequest(path=shell.path, attempt=shell.attempt)
         try:
-            plan = debug_plan(self._engine, me, shell.pipeline_id, wanted, remote=True)
+            plan = self.plans.plan(me, shell.pipeline_id, wanted, remote=True)
         except (NotFoundError, RefusedError) as error:  # the pipeline changed meanwhile
             raise ShellOverError(str(self._over(shell, str(error)).ended)) from error
         return WorkerInstructions(
             activity="",
-            region=self._cloud.installation.site.region,
+            region=self._installation.site.region,
             policy="debug",
             shell=plan.shell,
             workdir=plan.workdir,
@@ -278,7 +292,7 @@ class DebugSessions:
                 script=plan.script,
                 env=plan.env,
                 secrets={} if shell.runs == "plain" else plan.secrets,
-                seconds=max(0.0, shell.until - self._cloud.timing.clock()),
+                seconds=max(0.0, shell.until - self._timing.clock()),
                 sessions=not shell.runs,
             ),
         )
@@ -294,7 +308,7 @@ class DebugSessions:
             ShellOverError: The shell has ended, or its agent has another key.
         """
         shell = self._mine(identity)
-        if not self._cloud.records.shells.bind(shell, key):
+        if not self._records.shells.bind(shell, key):
             raise ShellOverError(str(self._over(shell, second).ended))
 
     def heartbeat(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
@@ -303,18 +317,18 @@ class DebugSessions:
             shell = self._mine(identity)
         except ShellOverError:
             return HeartbeatResponse(stop=True)
-        if self._cloud.timing.clock() >= shell.until:
+        if self._timing.clock() >= shell.until:
             self._over(shell, "the time limit was reached")
             return HeartbeatResponse(stop=True)
         if not shell.up:
-            self._cloud.records.shells.is_up(shell)
+            self._records.shells.is_up(shell)
         if not shell.command:
             return HeartbeatResponse()
         command = SingleCommand.model_validate_json(shell.command)
         if call.ended is None or call.ended.number != command.number:
             return HeartbeatResponse(command=command)
         if not shell.result:
-            self._cloud.records.shells.report(shell, call.ended.model_dump_json())
+            self._records.shells.report(shell, call.ended.model_dump_json())
         return HeartbeatResponse()
 
     def left(self, identity: Identity, call: WorkerEnd) -> EndResponse:
@@ -327,7 +341,7 @@ class DebugSessions:
 
     def _mine(self, identity: Identity) -> Shell:
         pipeline_id, _, shell_id = identity.worker or ("", "", "")
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         if shell is None or shell.ended is not None:
             raise ShellOverError(f"{pipeline_id}: the shell {shell_id} has ended; leave")
         return shell
@@ -336,23 +350,23 @@ class DebugSessions:
 
     def goes_on(self, pipeline_id: str, shell_id: str) -> bool:
         """Return whether a shell exists and has not ended."""
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         return shell is not None and shell.ended is None
 
     def end_all(self, pipeline_id: str, reason: str) -> None:
         """End all shells of a pipeline."""
-        for shell in self._cloud.records.shells.of_pipeline(pipeline_id):
+        for shell in self._records.shells.of_pipeline(pipeline_id):
             self._over(shell, reason)
 
     def task_stopped(self, pipeline_id: str, shell_id: str, reason: str) -> None:
         """End the shell of a task that stopped."""
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         if shell is not None:
             self._over(shell, reason)
 
     def run(self) -> None:
         """Check every shell and end those that must not continue; called every minute."""
-        for pipeline_id, shell_id in self._cloud.records.shells.all_open():
+        for pipeline_id, shell_id in self._records.shells.all_open():
             try:
                 self._look_at(pipeline_id, shell_id)
             except Exception:
@@ -361,7 +375,7 @@ class DebugSessions:
                 logger.exception("a debug shell was not checked", extra=about)
 
     def _look_at(self, pipeline_id: str, shell_id: str) -> None:
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         if shell is None or shell.ended is not None:
             return  # the index is some seconds behind
         reason = self._reason_to_end(shell)
@@ -369,10 +383,10 @@ class DebugSessions:
             self._over(shell, reason)
 
     def _reason_to_end(self, shell: Shell) -> str | None:
-        now = self._cloud.timing.clock()
+        now = self._timing.clock()
         if now >= shell.until:
             return "the time limit was reached"
-        record = self._cloud.records.store.record(shell.org, shell.pipeline_id)
+        record = self._records.store.record(shell.org, shell.pipeline_id)
         if record is None or record.lifecycle is Lifecycle.ARCHIVED:
             return "its pipeline was archived"
         look = self._task_status(shell)
@@ -380,10 +394,10 @@ class DebugSessions:
 
     def _task_status(self, shell: Shell) -> TaskStatus:
         """Return the status of a shell's task; a task that ECS no longer knows has stopped."""
-        found = None if shell.task is None else self._cloud.compute.fleet.task_status(shell.task)
+        found = None if shell.task is None else self._compute.fleet.task_status(shell.task)
         if found is not None:
             return found
-        young = self._cloud.timing.clock() - shell.opened < SILENCE
+        young = self._timing.clock() - shell.opened < SILENCE
         return (
             TaskStatus("PROVISIONING")
             if young
@@ -391,7 +405,7 @@ class DebugSessions:
         )
 
     def _spender(self, shell: Shell, seconds: float) -> Spender:
-        record = self._cloud.records.store.record(shell.org, shell.pipeline_id)
+        record = self._records.store.record(shell.org, shell.pipeline_id)
         dollars = dollars_of(shell.size, seconds)
         if record is None:
             return Spender(shell.pipeline_id, "", dollars)
@@ -404,26 +418,26 @@ class DebugSessions:
 
     def charge(self, pipeline_id: str, shell_id: str) -> None:
         """Charge for a shell that has a task and has not ended."""
-        shell = self._cloud.records.shells.find(pipeline_id, shell_id)
+        shell = self._records.shells.find(pipeline_id, shell_id)
         if shell is not None and shell.task is not None and shell.ended is None:
-            self._charge(shell, self._cloud.timing.clock(), ended=False)
+            self._charge(shell, self._timing.clock(), ended=False)
 
     def _over(self, shell: Shell, reason: str) -> Shell:
         """End a shell: stop its task first, so that a failed stop is retried."""
-        task = shell.task or self._cloud.compute.fleet.running(shell.pipeline_id).get(shell.id)
+        task = shell.task or self._compute.fleet.running(shell.pipeline_id).get(shell.id)
         if task is not None:
-            self._cloud.compute.fleet.stop(task, reason)
-        if self._cloud.timing.retry(lambda: self._cloud.records.shells.end(shell, reason)):
-            now = self._cloud.timing.clock()
+            self._compute.fleet.stop(task, reason)
+        if self._timing.retry(lambda: self._records.shells.end(shell, reason)):
+            now = self._timing.clock()
             seconds = now - shell.opened
             key = f"{shell.pipeline_id}/shell/{shell.id}"
             whose = self._spender(shell, seconds)
             if task is not None:
                 self._charge(shell, now, ended=True)
-            self._cloud.timing.retry(
-                lambda: self._cloud.records.orgs.add_usage(
+            self._timing.retry(
+                lambda: self._records.orgs.add_usage(
                     shell.org, month_of(now), key, seconds, shell.cpu, whose=whose
                 ),
             )
             self._engine.slots.resume(shell.org)
-        return self._cloud.records.shells.find(shell.pipeline_id, shell.id) or shell
+        return self._records.shells.find(shell.pipeline_id, shell.id) or shell

@@ -18,7 +18,7 @@ from conducto_core.limits.rules import Lease, LeasedLimits
 from conducto_core.run.model.records import Wait
 from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules import waits
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 
 logger = logging.getLogger(__name__)
 

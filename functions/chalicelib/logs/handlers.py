@@ -153,7 +153,7 @@ class CloudLogs(CloudQueries):
     @serves(logs_operations.LOG)
     async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
-        end = self._cloud.timing.clock() + query.wait
+        end = self._timing.clock() + query.wait
         while True:
             key, complete = await self._output(query)
             if key is None:
@@ -162,7 +162,7 @@ class CloudLogs(CloudQueries):
                 chunk = await asyncio.to_thread(self._chunk, key, query, complete)
             if key is not None and not complete:
                 await self._note_reader(key)
-            if chunk.data or chunk.complete or self._cloud.timing.clock() >= end:
+            if chunk.data or chunk.complete or self._timing.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)
 
@@ -179,7 +179,7 @@ class CloudLogs(CloudQueries):
         return key, chosen.state in FINISHED
 
     def _chunk(self, key: LogKey, query: LogParams, complete: bool) -> LogChunk:
-        logs, offset = self._cloud.storage.logs, query.offset
+        logs, offset = self._storage.logs, query.offset
         size = logs.size(key)
         first = max(0, size + offset) if offset < 0 else min(offset, size)
         data = logs.read(key, first, min(query.limit, MAX_LOG_CHUNK, size - first))
@@ -203,7 +203,7 @@ class CloudLogs(CloudQueries):
             await self._note_reader(key)
 
         found = await asyncio.to_thread(
-            lines_of, self._cloud.storage.logs, key, query.first, query.count, query.limit
+            lines_of, self._storage.logs, key, query.first, query.count, query.limit
         )
         return lines_response(found, complete=complete)
 
@@ -213,7 +213,7 @@ class CloudLogs(CloudQueries):
         key, complete = await self._output(query)
         if key is None:
             return LogMatches(matches=())
-        size = await asyncio.to_thread(self._cloud.storage.logs.size, key)
+        size = await asyncio.to_thread(self._storage.logs.size, key)
         with NamedTemporaryFile(prefix="conducto-log-") as file:
             count = chunk_to_search(query.offset, MAX_LOG_SCAN, size)
             async for chunk in self._chunks(key, query.offset, count):
@@ -240,7 +240,7 @@ class CloudLogs(CloudQueries):
         key, complete = await self._output(query)
         if key is None:
             return LogOutline(lines=0)
-        logs = self._cloud.storage.logs
+        logs = self._storage.logs
         return await asyncio.to_thread(
             lambda: outline(
                 lambda count, at: logs.read(key, at, count),
@@ -253,8 +253,8 @@ class CloudLogs(CloudQueries):
 
     def _line_at(self, key: LogKey, offset: int) -> int | None:
         """Return the number of lines that end before a byte, or None if it is not known yet."""
-        stream = BlockStream(self._cloud.storage.logs, key)
-        with _LINE_INDEXES.using(self._cloud.storage.logs, key) as index:
+        stream = BlockStream(self._storage.logs, key)
+        with _LINE_INDEXES.using(self._storage.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
 
     @serves(logs_operations.MERGED)
@@ -265,13 +265,13 @@ class CloudLogs(CloudQueries):
         def commands(live: CloudPipeline) -> CommandList:
             if query.root not in live.tree.nodes:
                 raise no_node(live.id, query.root)
-            key = (self._cloud.storage.logs, live.id)
+            key = (self._storage.logs, live.id)
             attempts = partial(self.stored_attempts, live.id)
             return _COMMAND_LISTS.get(key, query, live.seq, attempts, live.pipeline.nodes)
 
         listed = await self._read(id_, commands)
         with ThreadPoolExecutor(_READERS) as readers:
-            page = await merged_page(query, listed, _Reader(self._cloud.storage.logs, id_, readers))
+            page = await merged_page(query, listed, _Reader(self._storage.logs, id_, readers))
         if any(command.ended is None for command in listed.commands):
             await self._note_reader(LogKey(id_, query.root, 1, "stdout"))
         return page
@@ -282,7 +282,7 @@ class CloudLogs(CloudQueries):
         key, _ = await self._output(query)
         if key is None:
             raise NotFoundError(f"{query.path}: never ran", query.path)
-        size = await asyncio.to_thread(self._cloud.storage.logs.size, key)
+        size = await asyncio.to_thread(self._storage.logs.size, key)
         if not size:
             raise NotFoundError(f"{query.path}: printed nothing on {query.stream}", query.path)
         first, count = (0, size) if span is None else span.within(size)
@@ -304,7 +304,7 @@ class CloudLogs(CloudQueries):
         if chosen is None:
             return Resources()
         key = LogKey(id_, query.path, chosen.number, "resources")
-        lines = await asyncio.to_thread(self._cloud.storage.logs.read, key, 0, MAX_BYTES)
+        lines = await asyncio.to_thread(self._storage.logs.read, key, 0, MAX_BYTES)
         return resources_in(lines, chosen.cpu, chosen.mem)
 
     async def attempt_output(
@@ -318,15 +318,13 @@ class CloudLogs(CloudQueries):
         if chosen.decision is not None and stream == "result":
             return chosen.number, form_result(chosen.decision.values)
         key = LogKey(id_, query.path, chosen.number, stream)
-        return chosen.number, await asyncio.to_thread(
-            self._cloud.storage.logs.read, key, 0, MAX_STREAM
-        )
+        return chosen.number, await asyncio.to_thread(self._storage.logs.read, key, 0, MAX_STREAM)
 
     async def _chunks(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
-        parts = self._cloud.storage.logs.stream(key, first, count)
+        parts = self._storage.logs.stream(key, first, count)
         while (chunk := await asyncio.to_thread(next, parts, None)) is not None:
             yield chunk
 
     async def _note_reader(self, key: LogKey) -> None:
-        until = self._cloud.timing.clock() + FOLLOWED_SECONDS
-        await asyncio.to_thread(self._cloud.storage.logs.note_reader, key.pipeline_id, until)
+        until = self._timing.clock() + FOLLOWED_SECONDS
+        await asyncio.to_thread(self._storage.logs.note_reader, key.pipeline_id, until)

@@ -2,7 +2,9 @@
 
 from functools import partial
 
+from chalicelib.errors import Timing
 from chalicelib.notifications.sender import OrgRules
+from chalicelib.records import Records
 from chalicelib.run.model import Alerted, Input
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reading import CloudReadModel
@@ -20,10 +22,11 @@ _KEPT_SECONDS = 600.0
 class Alerts:
     """Checks the alerts of pipelines."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
+    def __init__(self, engine: CommandProcessor, records: Records, timing: Timing) -> None:
         self._engine = engine
-        self._cloud = engine.cloud
-        self._waits = CloudReadModel(engine.cloud.records, engine.cloud.timing)
+        self._records = records
+        self._clock = timing.clock
+        self._waits = CloudReadModel(records, timing)
         self._durations: dict[tuple[str, object], tuple[float, list[float]]] = {}
 
     def check(self, org: str, pipeline_id: str) -> None:
@@ -32,7 +35,7 @@ class Alerts:
             if live.settled() or not live.record.notification_rules:
                 return
             record = live.record
-        rules = alerting(OrgRules(self._cloud.records, org).all(), record)
+        rules = alerting(OrgRules(self._records, org).all(), record)
         if not rules:
             return
         # Before the decision, during which no other entry of the pipeline is written.
@@ -43,14 +46,14 @@ class Alerts:
     def _decide(
         self, rules: list[NotificationRule], earlier: list[float] | None, live: CloudPipeline
     ) -> Input | None:
-        now, since = self._cloud.timing.clock(), live.activity.since
+        now, since = self._clock(), live.activity.since
         facts = AlertFacts(now, since, live.cost_of("/"), self._waiting(live), earlier)
         due = alerts_due(live.record, rules, facts)
         return Alerted(time=now, alerts=tuple(due)) if due else None
 
     def _waiting(self, live: CloudPipeline) -> tuple[str, float, str] | None:
         since = {
-            path: live.in_flight.queued_at(path) or self._cloud.timing.clock()
+            path: live.in_flight.queued_at(path) or self._clock()
             for paths in live.queue.values()
             for path in paths
         }
@@ -62,9 +65,9 @@ class Alerts:
 
     def _earlier(self, org: str, record: PipelineRecord) -> list[float]:
         """Return the durations of the program's earlier pipelines, which are read now and then."""
-        now, key = self._cloud.timing.clock(), (org, program_key(record))
+        now, key = self._clock(), (org, program_key(record))
         known = self._durations.get(key)
         if known is None or now - known[0] >= _KEPT_SECONDS:
-            records = all_records(self._cloud.records.store, org)
+            records = all_records(self._records.store, org)
             known = self._durations[key] = now, durations_of(records, record)
         return known[1]

@@ -15,4 +15,4 @@ class CloudPartitions(CloudQueries):
 
     def partition_store(self) -> PartitionBlobs:
         """Return the store of the states."""
-        return PartitionBlobs(self._cloud.storage.blobs, self._me.org)
+        return PartitionBlobs(self._storage.blobs, self._me.org)

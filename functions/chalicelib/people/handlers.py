@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-from chalicelib.billing.handlers import CloudBilling
+from chalicelib.api.store import TableConnections
 from chalicelib.people.members import Invitations, Members, MemberTokens
 from chalicelib.people.organisations import Organisations
 from chalicelib.people.personal_data import PersonalDataOf
-from chalicelib.people.port import Identity
-from chalicelib.people.sign_in_handlers import CloudSignIn
-from chalicelib.remote.handlers import CloudAgents
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.triggers.handlers import CloudGithubApp, CloudTriggers
+from chalicelib.people.port import Identity, SecretVault
+from chalicelib.records import Records
+from chalicelib.run.port import DataFiles
 from conducto_core.api.serve import serves
 from conducto_core.people import model as m
 from conducto_core.people import operations as people_operations
@@ -20,26 +18,23 @@ from conducto_core.people import operations as people_operations
 class CloudPeople:
     """One organisation and its members, with the permissions of one caller."""
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
-        self._me = identity
-        self._organisations = Organisations(engine, identity)
-        self._members = Members(
-            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock, identity
-        )
-        self.invitations = Invitations(
-            engine.cloud.records,
-            engine.cloud.installation,
-            engine.cloud.secrets.vault,
-            engine.cloud.provider,
-            engine.cloud.mail,
-            clock=engine.cloud.timing.clock,
-            caller=identity,
-        )
-        self._tokens = MemberTokens(
-            engine.cloud.records, engine.cloud.connections, engine.cloud.timing.clock, identity
-        )
+    def __init__(
+        self,
+        me: Identity,
+        organisations: Organisations,
+        invitations: Invitations,
+        *,
+        records: Records,
+        connections: TableConnections,
+        data: DataFiles,
+        vault: SecretVault,
+        clock: Callable[[], float],
+    ) -> None:
+        self._me, self._records, self._connections = me, records, connections
+        self._data, self._vault, self._clock = data, vault, clock
+        self._organisations, self._invitations = organisations, invitations
+        self._members = Members(records, connections, clock, me)
+        self._tokens = MemberTokens(records, connections, clock, me)
 
     @serves(people_operations.LIST_ORGANISATIONS)
     async def list_organisations(self) -> m.OrganisationList:
@@ -99,27 +94,35 @@ class CloudPeople:
         return await asyncio.to_thread(self._data_of(params).erase)
 
     def _data_of(self, params: m.MemberParams) -> PersonalDataOf:
-        return PersonalDataOf(self._engine, self._me, params.user)
+        return PersonalDataOf(
+            self._me,
+            params.user,
+            records=self._records,
+            connections=self._connections,
+            data=self._data,
+            vault=self._vault,
+            clock=self._clock,
+        )
 
     @serves(people_operations.LIST_INVITATIONS)
     async def list_invitations(self) -> m.InvitationList:
         """List the invitations that can still be accepted."""
-        return await asyncio.to_thread(self.invitations.listing)
+        return await asyncio.to_thread(self._invitations.listing)
 
     @serves(people_operations.CREATE_INVITATION)
     async def create_invitation(self, request: m.NewInvitation) -> m.InvitationLink:
         """Invite somebody."""
-        return await asyncio.to_thread(self.invitations.create, request)
+        return await asyncio.to_thread(self._invitations.create, request)
 
     @serves(people_operations.WITHDRAW_INVITATION)
     async def withdraw_invitation(self, params: m.InvitationParams) -> m.Invitation:
         """Withdraw an invitation."""
-        return await asyncio.to_thread(self.invitations.withdraw, params.id)
+        return await asyncio.to_thread(self._invitations.withdraw, params.id)
 
     @serves(people_operations.ACCEPT_INVITATION)
     async def accept_invitation(self, request: m.AcceptInvitation) -> m.MemberLogin:
         """Make the owner of the code a member."""
-        return await asyncio.to_thread(self.invitations.accept, request)
+        return await asyncio.to_thread(self._invitations.accept, request)
 
     @serves(people_operations.LIST_TOKENS)
     async def list_tokens(self, params: m.TokenListParams) -> m.MemberTokenList:
@@ -154,27 +157,4 @@ class CloudPeople:
     @serves(people_operations.LIST_AUDIT)
     async def list_audit(self, params: m.AuditParams) -> m.AuditPage:
         """Return a page of the audit log."""
-        return await asyncio.to_thread(self._cloud.records.audit.page, self._me.org, params)
-
-
-# ----------------------------------------------------------------------------------------
-# The operations on the caller's organisation itself, instead of its pipelines.
-
-
-class CloudOrganisation(
-    CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers, CloudGithubApp
-):
-    """The organisation of one caller, with their permissions.
-
-    ``begin`` begins the audit entry of a caller who signs in.
-    """
-
-    def __init__(
-        self,
-        engine: CommandProcessor,
-        identity: Identity,
-        begin: Callable[[Identity], None] = lambda _caller: None,
-    ) -> None:
-        super().__init__(engine, identity)
-        self._begin = begin
-        self._slots = engine.slots
+        return await asyncio.to_thread(self._records.audit.page, self._me.org, params)

@@ -1,14 +1,16 @@
 """The data about one user: export and erasure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
+from chalicelib.api.store import TableConnections
 from chalicelib.people.members import MemberTokens
 from chalicelib.people.organisations import clear_secrets
-from chalicelib.people.port import Identity
+from chalicelib.people.port import Identity, SecretVault
+from chalicelib.records import Records
 from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.port import DataFiles
 from chalicelib.run.store import RECORDS_PAGE
 from chalicelib.secrets.injection import user_scope
 from conducto_core.errors import NotFoundError, RefusedError
@@ -35,9 +37,19 @@ Items = tuple[str | None, str, Sequence[Any]]
 class PersonalDataOf:
     """The data about one user of the caller's organisation."""
 
-    def __init__(self, engine: CommandProcessor, caller: Identity, user: str) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        caller: Identity,
+        user: str,
+        *,
+        records: Records,
+        connections: TableConnections,
+        data: DataFiles,
+        vault: SecretVault,
+        clock: Callable[[], float],
+    ) -> None:
+        self._records, self._connections = records, connections
+        self._data, self._vault, self._clock = data, vault, clock
         self._me = caller
         self._org = caller.org
         self._user = user
@@ -48,13 +60,13 @@ class PersonalDataOf:
         Raises:
             NotFoundError: Nothing is stored about the user.
         """
-        until = self._cloud.timing.clock() + PART_SECONDS
+        until = self._clock() + PART_SECONDS
         found: dict[str, list[Any]] = {"files": [], "pipelines": [], "audit": []}
         position: str | None = None
         for step in self._items(after):
             position, name, items = step
             found[name] += items
-            if self._cloud.timing.clock() > until or sum(map(len, found.values())) >= PART_ITEMS:
+            if self._clock() > until or sum(map(len, found.values())) >= PART_ITEMS:
                 break
         else:
             position = None
@@ -65,13 +77,11 @@ class PersonalDataOf:
         return PersonalData(org=self._org, user=self._user, next=position, **first, **lists)
 
     def _account(self) -> dict[str, Any]:
-        tokens = MemberTokens(
-            self._cloud.records, self._cloud.connections, self._cloud.timing.clock, self._me
-        )
+        tokens = MemberTokens(self._records, self._connections, self._clock, self._me)
         mine = TokenListParams(user=self._user)
-        invitations = self._cloud.records.people.invitations(self._org)
+        invitations = self._records.people.invitations(self._org)
         return {
-            "member": self._cloud.records.people.member(self._org, self._user),
+            "member": self._records.people.member(self._org, self._user),
             "invitations": tuple(
                 one.invitation for one in invitations if one.invitation.user == self._user
             ),
@@ -79,9 +89,7 @@ class PersonalDataOf:
                 *tokens.listing(mine, sessions=False).tokens,
                 *tokens.listing(mine, sessions=True).tokens,
             ),
-            "secrets": tuple(
-                sorted(self._cloud.secrets.vault.read(user_scope(self._org, self._user)))
-            ),
+            "secrets": tuple(sorted(self._vault.read(user_scope(self._org, self._user)))),
         }
 
     def _items(self, after: str | None) -> Iterator[Items]:
@@ -107,10 +115,8 @@ class PersonalDataOf:
             DeletionRunningError: Repeat the request.
         """
         org, user = self._org, self._user
-        known = self._cloud.records.tokens.list_by_org(org)
-        if self._cloud.records.people.member(org, user) or any(
-            t.identity.user == user for t in known
-        ):
+        known = self._records.tokens.list_by_org(org)
+        if self._records.people.member(org, user) or any(t.identity.user == user for t in known):
             raise RefusedError(
                 f"{user} is still a member of {org}, or has tokens; remove them first with "
                 f"'conducto members remove {user}'"
@@ -118,30 +124,28 @@ class PersonalDataOf:
         self._check_stored()
         # The same in a repeated request, which renames the rest.
         replacement = f"erased-{sha256(f'{org}|{user}'.encode()).hexdigest()[:8]}"
-        end = self._cloud.timing.clock() + REQUEST_SECONDS
+        end = self._clock() + REQUEST_SECONDS
 
         def check() -> None:
-            if self._cloud.timing.clock() > end:
+            if self._clock() > end:
                 raise DeletionRunningError(user, "the audit log has many entries")
 
         try:
-            self._cloud.storage.data.forget(
-                user_directory(org, user), end - self._cloud.timing.clock()
-            )
+            self._data.forget(user_directory(org, user), end - self._clock())
         except TimeoutError as error:
             raise DeletionRunningError(user, "there are many files") from error
-        self._cloud.records.cache.delete_private(org, user)
-        secrets = clear_secrets(self._engine, user_scope(org, user))
-        for record in self._cloud.records.people.invitations(org):
+        self._records.cache.delete_private(org, user)
+        secrets = clear_secrets(self._vault, user_scope(org, user))
+        for record in self._records.people.invitations(org):
             if record.invitation.user == user:
-                self._cloud.records.people.drop_invitation(org, record.digest)
-                self._cloud.records.tokens.revoke_once(record.digest)
-        audit = self._cloud.records.audit.rename(org, user, replacement, check)
-        self._cloud.records.people.forget_former(org, user)
+                self._records.people.drop_invitation(org, record.digest)
+                self._records.tokens.revoke_once(record.digest)
+        audit = self._records.audit.rename(org, user, replacement, check)
+        self._records.people.forget_former(org, user)
         return PersonErased(user=user, replacement=replacement, secrets=secrets, audit=audit)
 
     def _check_stored(self) -> None:
-        secrets = self._cloud.secrets.vault.read(user_scope(self._org, self._user))
+        secrets = self._vault.read(user_scope(self._org, self._user))
         if not (self._is_known() or secrets or self._has_items()):
             raise NotFoundError(f"nothing about a user {self._user!r} is stored in {self._org}")
 
@@ -151,8 +155,8 @@ class PersonalDataOf:
 
     def _is_known(self) -> bool:
         people, known = (
-            self._cloud.records.people,
-            self._cloud.records.tokens.list_by_org(self._org),
+            self._records.people,
+            self._records.tokens.list_by_org(self._org),
         )
         return (
             people.member(self._org, self._user) is not None
@@ -184,7 +188,7 @@ class PersonalDataOf:
     def _entries(self, directory: str, name: str, after: str | None) -> Iterator[DataEntry]:
         while True:
             try:
-                page = self._cloud.storage.data.entries(directory, name, after, _PAGE)
+                page = self._data.entries(directory, name, after, _PAGE)
             except NotFoundError:
                 return
             yield from page.entries
@@ -194,9 +198,7 @@ class PersonalDataOf:
 
     def _pipelines(self, after: str | None = None) -> Iterator[tuple[str | None, Sequence[str]]]:
         while True:
-            page, after = self._cloud.records.store.records(
-                self._org, after=after, limit=RECORDS_PAGE
-            )
+            page, after = self._records.store.records(self._org, after=after, limit=RECORDS_PAGE)
             owned = [record.id for record in page if record.owner == self._user]
             yield after, owned
             if after is None:
@@ -205,7 +207,7 @@ class PersonalDataOf:
     def _audit(self, after: str | None) -> Iterator[tuple[str | None, Sequence[AuditEntry]]]:
         while True:
             params = AuditParams(user=self._user, limit=MAX_AUDIT_PAGE, after=after)
-            page = self._cloud.records.audit.page(self._org, params)
+            page = self._records.audit.page(self._org, params)
             after = page.next
             yield after, page.entries
             if after is None:

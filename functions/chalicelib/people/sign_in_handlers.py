@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 
 from chalicelib.api.followers import Followers
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
 from chalicelib.people.port import Identity
 from chalicelib.people.sign_in import SignIn, TrustedRuns, check_codes
 from chalicelib.people.store.members import TableTokens
 from chalicelib.people.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
+from chalicelib.records import Records
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
 from conducto_core.api.serve import serves
@@ -134,25 +134,21 @@ class BrowserLogin:
 class CloudSignIn:
     """Sessions and tokens of one caller, and the trusts of their organisation."""
 
-    _cloud: Dependencies
-    _me: Identity
-    _begin: Callable[[Identity], None]
-
-    @cached_property
-    def _browser(self) -> BrowserLogin:
-        cloud = self._cloud
-        close = Followers(cloud.connections, cloud.records.tokens).close_of
-        return BrowserLogin(
-            cloud.records.tokens, cloud.installation.web_app, cloud.timing.clock, close
-        )
-
-    @cached_property
-    def _sign_in(self) -> SignIn:
-        return SignIn(self._cloud.records, self._cloud.timing.clock, self._me, self._begin)
-
-    @cached_property
-    def _trusts(self) -> TrustedRuns:
-        return TrustedRuns(self._cloud.records, self._cloud.timing.clock, self._me)
+    def __init__(
+        self,
+        me: Identity,
+        begin: Callable[[Identity], None],
+        *,
+        records: Records,
+        connections: TableConnections,
+        site: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._me = me
+        close = Followers(connections, records.tokens).close_of
+        self._browser = BrowserLogin(records.tokens, site, clock, close)
+        self._sign_in = SignIn(records, clock, me, begin)
+        self._trusts = TrustedRuns(records, clock, me)
 
     @serves(people_operations.START_SESSION)
     async def start_session(self, params: SessionParams) -> SessionToken:

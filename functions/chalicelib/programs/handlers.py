@@ -62,13 +62,13 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
 
     def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:
         id_ = self._owned(given)
-        launch = with_machines(self._cloud.installation.machine_classes, request.launch)
+        launch = with_machines(self._installation.machine_classes, request.launch)
         request = request.model_copy(update={"launch": launch})
         if request.launch.run and not request.preview:
             check_usage(
-                self._cloud.records,
-                self._cloud.installation.remedies,
-                self._cloud.timing.clock,
+                self._records,
+                self._installation.remedies,
+                self._timing.clock,
                 self._me.org,
             )
         plans: list[Continuation] = []
@@ -100,18 +100,18 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
         return await self._read(pipeline_id, read_plan)
 
     def _run(self, _: CloudPipeline) -> Input:
-        return ActionRequested(time=self._cloud.timing.clock(), action=Action.RUN, by=self._me.user)
+        return ActionRequested(time=self._timing.clock(), action=Action.RUN, by=self._me.user)
 
     def _planned(self, live: CloudPipeline, request: ContinueRequest) -> _Replacement:
         form = request.launch.tree
         keys = {} if request.fresh else live.generated
         forms = {target: unpack_form(live.tree_of(key)) for target, key in keys.items()}
         first = pipeline, _ = with_generated(form, forms)
-        validate_nodes(pipeline.nodes, self._cloud.records.orgs.plan(live.org))
+        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org))
         if request.fresh:
             images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
-        ran = newest(live.with_running(self._cloud.records.store.attempts(live.id)))
+        ran = newest(live.with_running(self._records.store.attempts(live.id)))
         secrets = self._secrets_after(live)
         hide = secrets.mask().text
         images = {}
@@ -139,20 +139,19 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
 
     def _secrets_after(self, live: CloudPipeline) -> InjectedSecrets:
         """Return the secrets that commands get after the replacement by this caller."""
-        record = changed(live.record, "continue", self._me.user, self._cloud.timing.clock())
-        cloud = self._cloud
+        record = changed(live.record, "continue", self._me.user, self._timing.clock())
         access = secret_access(record)
-        return inject_commands(cloud.secrets.vault, live.org, access, cloud.secrets.services)
+        return inject_commands(self._secrets.vault, live.org, access, self._secrets.services)
 
     def _replaced(
         self, live: CloudPipeline, request: ContinueRequest, planned: _Replacement
     ) -> TreeReplaced:
-        now, launch, made = self._cloud.timing.clock(), request.launch, planned.made
+        now, launch, made = self._timing.clock(), request.launch, planned.made
         record = new_record(live.id, launch, made.pipeline, mode="cloud", now=now)
-        maximum = largest_mem(self._cloud.records.orgs.plan(live.org).max_cpu)
+        maximum = largest_mem(self._records.orgs.plan(live.org).max_cpu)
         definition = define(record, launch.tree, launch.sources, max_mem=maximum)
         plan = made.plan.record(now)
-        keep = self._cloud.records.store.keep_tree
+        keep = self._records.store.keep_tree
         key = keep(live.id, pack_form(definition))
         live.prepared = key, made.pipeline
         return TreeReplaced(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.dependencies import Dependencies
+from chalicelib.api.store import TableConnections
 from chalicelib.people.port import Identity
 from chalicelib.records import Records
 from chalicelib.remote.links import forget, is_online, is_visible, view_of
@@ -26,14 +26,21 @@ from conducto_core.run.model.requests import PipelineAgent, PipelineSummary
 class CloudAgents:
     """The linked agents of one organisation, with the permissions of one caller."""
 
-    _cloud: Dependencies
-    _me: Identity
+    def __init__(
+        self,
+        me: Identity,
+        records: Records,
+        connections: TableConnections,
+        clock: Callable[[], float],
+    ) -> None:
+        self._me, self._records = me, records
+        self._connections, self._clock = connections, clock
 
     @serves(remote_operations.LIST_AGENTS)
     async def list_agents(self) -> LinkedAgentList:
         """List the agents."""
-        found = await asyncio.to_thread(self._cloud.records.agents.list_by_id, self._me.org)
-        now = self._cloud.timing.clock()
+        found = await asyncio.to_thread(self._records.agents.list_by_id, self._me.org)
+        now = self._clock()
         views = (view_of(agent, now) for agent in found)
         return LinkedAgentList(agents=tuple(sorted(views, key=lambda one: (one.host, one.id))))
 
@@ -41,7 +48,7 @@ class CloudAgents:
     async def get_linked_agent(self, params: LinkedAgentParams) -> LinkedAgent:
         """Return one agent."""
         agent = await asyncio.to_thread(self._agent, params.id)
-        return view_of(agent, self._cloud.timing.clock())
+        return view_of(agent, self._clock())
 
     @serves(remote_operations.FORGET_AGENT)
     async def forget_agent(self, params: LinkedAgentParams) -> AgentForgotten:
@@ -53,10 +60,10 @@ class CloudAgents:
         agent = self._agent(agent_id)
         if agent.user != self._me.user:
             problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
-        forget(self._cloud.records, self._cloud.connections, self._cloud.timing.clock, agent)
+        forget(self._records, self._connections, self._clock, agent)
 
     def _agent(self, agent_id: str) -> AgentRecord:
-        agent = self._cloud.records.agents.find(AgentKey(self._me.org, agent_id))
+        agent = self._records.agents.find(AgentKey(self._me.org, agent_id))
         if agent is None:
             raise NotFoundError(
                 f"{self._me.org} has no linked agent {agent_id!r}; list them with: conducto agents"

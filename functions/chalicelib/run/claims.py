@@ -38,7 +38,7 @@ from conducto_core.results.rules import (
 )
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import Cause, State
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
 from conducto_core.services.rules import LOOPBACK, variables
 from conducto_core.workers.model import (

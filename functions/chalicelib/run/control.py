@@ -11,7 +11,6 @@ from chalicelib.billing.metering import check_usage
 from chalicelib.cache.lineage import files_of_commands
 from chalicelib.images.builds import known_sources
 from chalicelib.remote.handlers import decidable_summaries
-from chalicelib.run.deletion import PipelineDeletion
 from chalicelib.run.launching import check_sent
 from chalicelib.run.model import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
@@ -88,10 +87,10 @@ class CloudActions(CloudCaller):
     def cached_command_files(self, pipeline_id: str) -> list[AttemptFiles]:
         """Return the files of cached commands, in the order of the tree."""
         with self._engine.reading(self._me.org, self._owned(pipeline_id)) as live:
-            return files_of_commands(self._cloud.records, self._cloud.storage, live)
+            return files_of_commands(self._records, self._storage, live)
 
     def _decider(self) -> Decider:
-        program = is_program(self._cloud.records.tokens, self._cloud.records.people, self._me)
+        program = is_program(self._records.tokens, self._records.people, self._me)
         return Decider(self._me.user, None if program else role_with(self._me.permissions))
 
     def _action_entry(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
@@ -99,9 +98,9 @@ class CloudActions(CloudCaller):
         starts = request.action is Action.RUN or request.action in STARTS
         if starts or (request.action in _RERUNS and live.record.armed):
             check_usage(
-                self._cloud.records,
-                self._cloud.installation.remedies,
-                self._cloud.timing.clock,
+                self._records,
+                self._installation.remedies,
+                self._timing.clock,
                 self._me.org,
             )
         edits: dict[str, dict[str, Any]] = {}
@@ -111,7 +110,7 @@ class CloudActions(CloudCaller):
         if request.action is Action.REBUILD:
             images = self._rebuilt(live, request)
         return ActionRequested(
-            time=self._cloud.timing.clock(),
+            time=self._timing.clock(),
             action=request.action,
             paths=request.paths,
             edits=edits,
@@ -125,7 +124,7 @@ class CloudActions(CloudCaller):
         """Return the complete edits of each node, and the images that no node has used yet."""
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
-        validate_nodes(pipeline.nodes, self._cloud.records.orgs.plan(live.org))
+        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org))
         given = set() if request.changes is None else request.changes.model_fields_set
         for path in edits if "budget" in given else ():
             budget = pipeline.nodes[path].budget
@@ -163,14 +162,14 @@ class CloudActions(CloudCaller):
         return ApprovalList(approvals=await asyncio.to_thread(self._approvals))
 
     def _approvals(self) -> tuple[AskedApproval, ...]:
-        cloud, me = self._cloud, self._me
-        if is_program(cloud.records.tokens, cloud.records.people, me):
+        me = self._me
+        if is_program(self._records.tokens, self._records.people, me):
             return ()
-        own = map(views.stored_summary, cloud.records.store.asking_pipelines(me.org))
+        own = map(views.stored_summary, self._records.store.asking_pipelines(me.org))
         found = waiting_for(own, me.user, role_with(me.permissions))
         # The user of a machine is its owner.
         found += waiting_for(
-            decidable_summaries(cloud.records, cloud.timing.clock, me), me.user, Role.OWNER
+            decidable_summaries(self._records, self._timing.clock, me), me.user, Role.OWNER
         )
         return tuple(sorted(found, key=lambda one: one.approval.since))
 
@@ -183,14 +182,14 @@ class CloudActions(CloudCaller):
 
     def _decide(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
         user = self._me.user
-        check_decider(self._cloud.records, self._me, request.path)
+        check_decider(self._records, self._me, request.path)
         role = role_with(self._me.permissions)
         decided: list[int] = []
 
         def decide(live: CloudPipeline) -> Input:
             node = check_decision(live, request, user, role)
             decided.append(node.attempt)
-            now = self._cloud.timing.clock()
+            now = self._timing.clock()
             decision = decision_of(node, request, user, now)
             return ApprovalDecided(
                 time=now, path=node.path, attempt=node.attempt, decision=decision
@@ -198,7 +197,7 @@ class CloudActions(CloudCaller):
 
         id_ = self._owned(pipeline_id)
         self._submit(id_, decide)
-        attempts = self._cloud.records.store.attempts(id_, request.path)
+        attempts = self._records.store.attempts(id_, request.path)
         return next(one for one in attempts if one.number == decided[-1])
 
     @serves(run_operations.DELETE)
@@ -208,5 +207,5 @@ class CloudActions(CloudCaller):
 
     def _delete(self, pipeline_id: str) -> DeletedPipeline:
         id_ = self._owned(pipeline_id)
-        PipelineDeletion(self._engine).request(self._me.org, id_, self._me.user)
+        self._deletion.request(self._me.org, id_, self._me.user)
         return DeletedPipeline(id=id_)

@@ -15,11 +15,17 @@ from typing import NamedTuple
 
 from chalicelib.billing.metering import StorageMetering
 from chalicelib.debug.sessions import DebugSessions
-from chalicelib.errors import ThrottledError, retry_throttled
+from chalicelib.errors import ThrottledError, Timing, retry_throttled
+from chalicelib.logs.port import Storage
 from chalicelib.partitions.store import PartitionBlobs
+from chalicelib.records import Records
 from chalicelib.run.model import ActionRequested, Input
+from chalicelib.run.port import DataFiles
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.run.store import JournalStore
+from chalicelib.workers.port import Compute
+from conducto_core.asl.rules.naming import Site
 from conducto_core.cache.rules import UNUSED_DAYS
 from conducto_core.installation.names import pipeline_directory
 from conducto_core.partitions.handlers import remember
@@ -67,29 +73,31 @@ EVERYTHING = KeepSet(0, workers=True)
 class OrphanCleanup:
     """Deletes orphaned resources; after an interruption, the next run continues."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self, engine: CommandProcessor, store: JournalStore, compute: Compute, timing: Timing
+    ) -> None:
+        self._engine, self._store = engine, store
+        self._compute, self._timing = compute, timing
 
     def run(self) -> int:
         """Delete orphaned resources and return their number."""
-        end = self._cloud.timing.clock() + LONGEST
+        end = self._timing.clock() + LONGEST
         number = 0
 
         @cache
         def needs(pipeline_id: str) -> KeepSet:
             # Reading a large pipeline takes time, too.
-            return self._needs(pipeline_id) if self._cloud.timing.clock() < end else EVERYTHING
+            return self._needs(pipeline_id) if self._timing.clock() < end else EVERYTHING
 
         for delete in self._needless(needs):
-            if self._cloud.timing.clock() >= end:
+            if self._timing.clock() >= end:
                 logger.info("the cleanup continues in the next run")
                 break
             number += self._patiently(delete)
         return number
 
     def _needless(self, needs: Callable[[str], KeepSet]) -> Iterator[Callable[[], bool]]:
-        machines, fleet = self._cloud.compute.machines, self._cloud.compute.fleet
+        machines, fleet = self._compute.machines, self._compute.fleet
         for run, arn in machines.runs():
             pipeline_id, _, number = run.rpartition("-")
             if number.isdecimal() and int(number) < needs(pipeline_id).run:
@@ -99,14 +107,14 @@ class OrphanCleanup:
                 yield partial(fleet.forget_definition, name)
 
     def _forget_machine(self, arn: str) -> bool:
-        self._cloud.compute.machines.forget(arn)
+        self._compute.machines.forget(arn)
         return True
 
     def _patiently(self, delete: Callable[[], bool]) -> bool:
         try:
             return delete()
         except ThrottledError:
-            self._cloud.timing.sleep(PAUSE)  # the next cleanup finds it again
+            self._timing.sleep(PAUSE)  # the next cleanup finds it again
             return False
         except Exception:
             # One failure must not affect the others.
@@ -114,7 +122,7 @@ class OrphanCleanup:
             return False
 
     def _needs(self, pipeline_id: str) -> KeepSet:
-        org = self._cloud.records.store.org_of(pipeline_id)
+        org = self._store.org_of(pipeline_id)
         if org is None:
             return NOTHING
         try:
@@ -149,9 +157,20 @@ class DeletionRunningError(Exception):
 class PipelineDeletion:
     """Deletes pipelines."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        shells: DebugSessions,
+        *,
+        records: Records,
+        storage: Storage,
+        compute: Compute,
+        site: Site,
+        timing: Timing,
+    ) -> None:
+        self._engine, self._shells = engine, shells
+        self._records, self._storage, self._compute = records, storage, compute
+        self._site, self._timing = site, timing
 
     def request(self, org: str, pipeline_id: str, user: str) -> None:
         """Archive a pipeline, so that nothing can start it, and delete it.
@@ -160,11 +179,11 @@ class PipelineDeletion:
             RefusedError: It runs, or will start by itself.
             DeletionRunningError: Repeat the request.
         """
-        end = self._cloud.timing.clock() + REQUEST_SECONDS
-        record = self._cloud.records.store.record(org, pipeline_id)
+        end = self._timing.clock() + REQUEST_SECONDS
+        record = self._records.store.record(org, pipeline_id)
         if record is not None and record.lifecycle is not Lifecycle.ARCHIVED:
             self._engine.submit(org, pipeline_id, partial(self._archive, user=user))
-        DebugSessions(self._engine).end_all(pipeline_id, "its pipeline was deleted")
+        self._shells.end_all(pipeline_id, "its pipeline was deleted")
         if self._has_workers(org, pipeline_id):
             raise DeletionRunningError(pipeline_id, "its workers are stopping")
         self.delete(org, pipeline_id, end)
@@ -173,7 +192,7 @@ class PipelineDeletion:
         """Delete an archived pipeline; raises `DeletionRunningError` after the time ``end``."""
 
         def check() -> None:
-            if self._cloud.timing.clock() > end:
+            if self._timing.clock() > end:
                 raise DeletionRunningError(pipeline_id, "it has much output or history")
 
         self._charge_storage(org, pipeline_id)
@@ -181,18 +200,16 @@ class PipelineDeletion:
         self._release(org, pipeline_id, check)
         self._forget_files(pipeline_id, end)
         check()
-        self._cloud.storage.logs.forget(pipeline_id, check)
-        self._cloud.timing.retry(lambda: self._cloud.records.store.forget(pipeline_id, check))
+        self._storage.logs.forget(pipeline_id, check)
+        self._timing.retry(lambda: self._records.store.forget(pipeline_id, check))
         self._engine.drop(pipeline_id)
         logger.info("pipeline deleted", extra={"org": org, "pipeline": pipeline_id})
 
     def _charge_storage(self, org: str, pipeline_id: str) -> None:
         try:
-            record = self._cloud.records.store.record(org, pipeline_id)
+            record = self._records.store.record(org, pipeline_id)
             if record is not None:
-                StorageMetering(
-                    self._cloud.records, self._cloud.storage, self._cloud.timing.clock
-                ).close(org, record)
+                StorageMetering(self._records, self._storage, self._timing.clock).close(org, record)
         except Exception:
             # A missing amount must not prevent the deletion.
             logger.exception("storage was not charged", extra={"pipeline": pipeline_id})
@@ -200,7 +217,7 @@ class PipelineDeletion:
     def _keep_partitions(self, org: str, pipeline_id: str) -> None:
         try:
             with self._engine.reading(org, pipeline_id) as live:
-                remember(PartitionBlobs(self._cloud.storage.blobs, org), live)
+                remember(PartitionBlobs(self._storage.blobs, org), live)
         except LookupError:
             return  # an interrupted deletion had already done this
         except Exception:
@@ -209,14 +226,14 @@ class PipelineDeletion:
 
     def _forget_files(self, pipeline_id: str, end: float) -> None:
         try:
-            left = end - self._cloud.timing.clock()
-            self._cloud.storage.data.forget(pipeline_directory(pipeline_id), left)
+            left = end - self._timing.clock()
+            self._storage.data.forget(pipeline_directory(pipeline_id), left)
         except TimeoutError as error:
             raise DeletionRunningError(pipeline_id, "it has many files") from error
 
     def _archive(self, live: CloudPipeline, *, user: str) -> Input:
         check_deletable(live)
-        return ActionRequested(time=self._cloud.timing.clock(), action=Action.ARCHIVE, by=user)
+        return ActionRequested(time=self._timing.clock(), action=Action.ARCHIVE, by=user)
 
     def _has_workers(self, org: str, pipeline_id: str) -> bool:
         try:
@@ -227,17 +244,16 @@ class PipelineDeletion:
 
     def _release(self, org: str, pipeline_id: str, check: Callable[[], None]) -> None:
         """Release its AWS resources; `services.orphan_cleanup` finds its state machines."""
-        cloud = self._cloud
-        cloud.compute.fleet.release(pipeline_id)
+        self._compute.fleet.release(pipeline_id)
         try:
             with self._engine.reading(org, pipeline_id) as live:
-                activities = [cloud.installation.site.activity_of(pool) for pool in live.pools]
+                activities = [self._site.activity_of(pool) for pool in live.pools]
         except LookupError:
             return  # an interrupted deletion had already done this
         # At AWS's rate; otherwise pipelines with many would never be deleted.
         for arn in activities:
-            forget = partial(cloud.compute.machines.forget_activity, arn)
-            retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.timing.sleep)
+            forget = partial(self._compute.machines.forget_activity, arn)
+            retry_throttled(forget, repeat(PAUSE, _TRIES), self._timing.sleep)
             check()
 
 
@@ -255,31 +271,37 @@ _DAY = 86_400.0
 class Retention:
     """Archives and deletes pipelines; the next run continues an interrupted deletion of its own."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
-        self._deletion = PipelineDeletion(engine)
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        deletion: PipelineDeletion,
+        records: Records,
+        data: DataFiles,
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine, self._deletion = engine, deletion
+        self._records, self._data, self._clock = records, data, clock
 
     def run(self) -> int:
         """Check every inactive pipeline; return how many were archived or deleted."""
         number = 0
-        for org, pipeline_id in self._cloud.records.store.resting_pipelines():
+        for org, pipeline_id in self._records.store.resting_pipelines():
             try:
                 number += self._look_at(org, pipeline_id)
             except Exception:
                 # One failure must not affect other pipelines.
                 logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
         try:
-            self._cloud.storage.data.trim(UNUSED_DAYS + 1)
+            self._data.trim(UNUSED_DAYS + 1)
         except Exception:
             logger.exception("files of the cache that are not used were kept")
         return number
 
     def _look_at(self, org: str, pipeline_id: str) -> bool:
-        record = self._cloud.records.store.record(org, pipeline_id)
+        record = self._records.store.record(org, pipeline_id)
         if record is None or not self._is_old(record):
             return False
-        if self._cloud.records.shells.of_pipeline(pipeline_id):
+        if self._records.shells.of_pipeline(pipeline_id):
             return False  # a debug shell is open
         if record.lifecycle is Lifecycle.ARCHIVED:
             self._deletion.delete(org, pipeline_id)
@@ -290,8 +312,8 @@ class Retention:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED
         if kept or not self._is_old(live.record):
             return None
-        return ActionRequested(time=self._cloud.timing.clock(), action=Action.ARCHIVE)
+        return ActionRequested(time=self._clock(), action=Action.ARCHIVE)
 
     def _is_old(self, record: PipelineRecord) -> bool:
-        idle = self._cloud.timing.clock() - max(record.touched, record.created)
+        idle = self._clock() - max(record.touched, record.created)
         return record.retention > 0 and idle >= record.retention * _DAY

@@ -12,7 +12,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto.errors import DefinitionError
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.errors import RefusedError
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import (

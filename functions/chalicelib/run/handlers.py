@@ -56,8 +56,8 @@ class CloudPipelines(
     @serves(cloud_operations.WHO_AM_I)
     async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
-        plan = self._cloud.records.orgs.plan(self._me.org)
-        rates = customer_rates(self._cloud.records, self._cloud.billing, self._me.org)
+        plan = self._records.orgs.plan(self._me.org)
+        rates = customer_rates(self._records, self._billing, self._me.org)
         return WhoAmI(
             org=self._me.org,
             user=self._me.user,
@@ -66,10 +66,10 @@ class CloudPipelines(
             version=__version__,
             max_workers=plan.max_workers,
             max_cpu=plan.max_cpu,
-            warm=self._cloud.installation.warm if self._cloud.installation.warm.workers else None,
+            warm=self._installation.warm if self._installation.warm.workers else None,
             budget=plan.pipeline_budget if self._me.budget is None else self._me.budget,
-            machines=tuple(each.text for each in self._cloud.installation.machine_classes.values()),
-            billing=self._cloud.billing is not None,
+            machines=tuple(each.text for each in self._installation.machine_classes.values()),
+            billing=self._billing is not None,
             vcpu_hour=None if rates is None else rates.vcpu,
             gb_hour=None if rates is None else rates.gb,
         )
@@ -77,29 +77,28 @@ class CloudPipelines(
     @serves(remote_operations.LOGIN)
     async def make_login(self) -> Login:
         """Return a one-time address of the web app."""
-        cloud = self._cloud
         return BrowserLogin(
-            cloud.records.tokens, cloud.installation.web_app, cloud.timing.clock
+            self._records.tokens, self._installation.web_app, self._timing.clock
         ).make_login(self._me)
 
     @serves(run_operations.AGENT_STATUS)
     async def get_agent(self) -> AgentStatus:
         """Return the status of the service, which has no process id."""
-        records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
+        records = await asyncio.to_thread(lambda: sum(1 for _ in self._all_records()))
         return AgentStatus(
             pid=0,
-            url=self._cloud.installation.url(),
+            url=self._installation.url(),
             version=__version__,
             started=0.0,
             pipelines=records,
-            socket=self._cloud.installation.socket() or None,
-            app=self._cloud.installation.web_app() or None,
+            socket=self._installation.socket() or None,
+            app=self._installation.web_app() or None,
         )
 
     @serves(secrets_operations.SECRETS)
     async def list_secrets(self) -> SecretList:
         """List the secrets of the caller and of the organisation, without values."""
-        return await asyncio.to_thread(secret_queries.listing, self._secrets())
+        return await asyncio.to_thread(secret_queries.listing, self._vault_secrets())
 
     @serves(secrets_operations.PUT_SECRETS)
     async def put_secrets(self, request: PutSecrets) -> SecretList:
@@ -108,18 +107,18 @@ class CloudPipelines(
         return await asyncio.to_thread(self._put_secrets, request)
 
     def _put_secrets(self, request: PutSecrets) -> SecretList:
-        allowed = partial(self._cloud.secrets.references.check, self._me.org)
-        return secret_queries.put(self._secrets(), request, allowed)
+        allowed = partial(self._secrets.references.check, self._me.org)
+        return secret_queries.put(self._vault_secrets(), request, allowed)
 
     @serves(secrets_operations.DELETE_SECRETS)
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; commands that start later do not receive them."""
         self._check_scopes(name.scope for name in request.keys)
-        return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+        return await asyncio.to_thread(secret_queries.delete, self._vault_secrets(), request)
 
     def cache_entries(self) -> VisibleEntries:
         """Return the entries of the organisation, without the private ones of other users."""
-        return VisibleEntries(self._cloud.records.cache, self._me.org, self._me.user)
+        return VisibleEntries(self._records.cache, self._me.org, self._me.user)
 
     async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
         """Return the files of cached commands, in the order of the tree."""
@@ -127,16 +126,16 @@ class CloudPipelines(
 
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""
-        return OrgRules(self._cloud.records, self._me.org, self._me.user)
+        return OrgRules(self._records, self._me.org, self._me.user)
 
     async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
         """Send a message with the caller's and the organisation's secrets."""
         return await asyncio.to_thread(self._deliver, message)
 
     def _deliver(self, message: NotificationRecord) -> DeliveryError | None:
-        given = inject(self._cloud.secrets.vault, self._me.org, self._me.user)
+        given = inject(self._secrets.vault, self._me.org, self._me.user)
         owner = self._me.user if "@" in self._me.user else None
-        settings = replace(self._cloud.git.provider.settings, owner=owner)
+        settings = replace(self._git.provider.settings, owner=owner)
         try:
             deliver("test", message, settings, given.env)
         except DeliveryError as error:
@@ -147,5 +146,5 @@ class CloudPipelines(
         if "org" in scopes:
             problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
 
-    def _secrets(self) -> VaultSecrets:
-        return VaultSecrets(self._cloud.secrets.vault, self._me.org, self._me.user)
+    def _vault_secrets(self) -> VaultSecrets:
+        return VaultSecrets(self._secrets.vault, self._me.org, self._me.user)

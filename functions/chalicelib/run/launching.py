@@ -114,24 +114,24 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
 
     @property
     def _clones(self) -> GitClones:
-        return GitClones(self._cloud.records, self._cloud.git, self._me)
+        return GitClones(self._records, self._git, self._me)
 
     def most_memory(self, engine: str = "docker") -> float | None:  # noqa: ARG002  there is one
         """Return the GB of the largest worker of the plan."""
-        return largest_mem(self._cloud.records.orgs.plan(self._me.org).max_cpu)
+        return largest_mem(self._records.orgs.plan(self._me.org).max_cpu)
 
     @serves(cloud_operations.UPLOAD_BODY)
     async def upload_body(self) -> UploadResponse:
         """Return a URL for uploading a body that is too large for a request."""
         key = new_key(self._me)
-        return UploadResponse(url=self._cloud.storage.blobs.upload_url(key), key=key)
+        return UploadResponse(url=self._storage.blobs.upload_url(key), key=key)
 
     @serves(cloud_operations.CONTEXTS)
     async def upload_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
         """Return upload URLs for the directories that are not in the bucket yet."""
         missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
         return ContextsMissing(
-            missing={digest: self._cloud.storage.blobs.upload_url(key) for digest, key in missing}
+            missing={digest: self._storage.blobs.upload_url(key) for digest, key in missing}
         )
 
     @serves(cloud_operations.OWN_BUILDS)
@@ -141,8 +141,8 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         return await asyncio.to_thread(self._own_builds, request)
 
     def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
-        pipeline = resolve(with_machines(self._cloud.installation.machine_classes, request).tree)
-        plan = self._cloud.records.orgs.plan(self._me.org)
+        pipeline = resolve(with_machines(self._installation.machine_classes, request).tree)
+        plan = self._records.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         return self._builds.for_own(self._me, used, request.sources)
@@ -153,13 +153,13 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         return await asyncio.to_thread(self._forecast, request)
 
     def _forecast(self, request: LaunchRequest) -> CachePlan:
-        request = with_machines(self._cloud.installation.machine_classes, request)
+        request = with_machines(self._installation.machine_classes, request)
         pipeline = resolve(request.tree)
-        validate_nodes(pipeline.nodes, self._cloud.records.orgs.plan(self._me.org))
+        validate_nodes(pipeline.nodes, self._records.orgs.plan(self._me.org))
         used = [pipeline.images[name] for name in used_images(pipeline)]
         sources = with_sources(self._clones, request, used, None).sources
         images = self._builds.prepare(self._me.org, used, sources, preview=True)
-        now = self._cloud.timing.clock()
+        now = self._timing.clock()
         mine = request.model_copy(update={"owner": self._me.user})
         record = new_record(next(ids_for(None)), mine, pipeline, mode="cloud", now=now)
         built = {image.name: image for image in images}
@@ -205,8 +205,8 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
             return await asyncio.to_thread(launch)
         return await asyncio.to_thread(
             in_turn,
-            self._cloud.records,
-            self._cloud.timing.clock,
+            self._records,
+            self._timing.clock,
             self._me.org,
             turn,
             lambda ahead: launch(ahead=ahead),
@@ -216,7 +216,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         """Check the set of secrets that a launch names; raises `RefusedError`."""
         secret_set = set_of(request.tree)
         if secret_set:
-            names = VaultSecrets(self._cloud.secrets.vault, self._me.org, self._me.user).read()
+            names = VaultSecrets(self._secrets.vault, self._me.org, self._me.user).read()
             check_set_exists(secret_set, names)
 
     def check_turn(self, turn: str) -> None:
@@ -224,14 +224,14 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
 
         def check(ahead: int) -> None:
             check_usage(
-                self._cloud.records,
-                self._cloud.installation.remedies,
-                self._cloud.timing.clock,
+                self._records,
+                self._installation.remedies,
+                self._timing.clock,
                 self._me.org,
             )
             self._check_plan(None, ahead)
 
-        in_turn(self._cloud.records, self._cloud.timing.clock, self._me.org, turn, check)
+        in_turn(self._records, self._timing.clock, self._me.org, turn, check)
 
     @paused_collection()
     def _launch(
@@ -246,16 +246,16 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         launched = self._launched(key) if repeated and key is not None else None
         if launched is None and (request.run or request.run_at is not None):
             check_usage(
-                self._cloud.records,
-                self._cloud.installation.remedies,
-                self._cloud.timing.clock,
+                self._records,
+                self._installation.remedies,
+                self._timing.clock,
                 self._me.org,
             )
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
-        request = with_machines(self._cloud.installation.machine_classes, request)
+        request = with_machines(self._installation.machine_classes, request)
         pipeline = resolve(request.tree)
-        plan = self._cloud.records.orgs.plan(self._me.org)
+        plan = self._records.orgs.plan(self._me.org)
         defaults = self._me.budget, plan.pipeline_budget
         tree = with_default(request.tree, *defaults) if pipeline.root.budget is None else None
         if tree is not None and tree is not request.tree:
@@ -268,7 +268,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         used = [pipeline.images[name] for name in used_images(pipeline)]
         request = with_sources(self._clones, request, used, origin)
         images = self._builds.prepare(self._me.org, used, request.sources)
-        now = self._cloud.timing.clock()
+        now = self._timing.clock()
         mine = request.model_copy(update={"owner": self._me.user, "copy_of": copied and copied.id})
         facts = {**_facts(origin), **_fork_of(copied)}
         pipeline_id = launched or self._create(mine, pipeline, now, key, facts)
@@ -285,7 +285,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         """Return the pipeline that a tree is copied from; raises `NotFoundError`."""
         if request.copy_of is None:
             return None
-        return self._cloud.records.store.record(self._me.org, self._owned(request.copy_of))
+        return self._records.store.record(self._me.org, self._owned(request.copy_of))
 
     def launched(self, key: str) -> str | None:
         """Return the pipeline that an earlier launch with this key created, or None."""
@@ -302,7 +302,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
                     record = live.record
             except NotFoundError:
                 continue
-            if is_of_launch(record, self._me.user, self._cloud.timing.clock()):
+            if is_of_launch(record, self._me.user, self._timing.clock()):
                 return pipeline_id
         return None
 
@@ -315,16 +315,14 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         facts: Mapping[str, object],
     ) -> str:
         ids = ids_for(key)
-        rules = self._cloud.records.rules.list_by_name(self._me.org)
+        rules = self._records.rules.list_by_name(self._me.org)
         while True:
             record = new_record(next(ids), request, pipeline, mode="cloud", now=now, rules=rules)
             record = record.model_copy(update=facts)
             try:
-                maximum = largest_mem(self._cloud.records.orgs.plan(self._me.org).max_cpu)
+                maximum = largest_mem(self._records.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=maximum)
-                self._cloud.records.store.create(
-                    CloudRecord(self._me.org, record), pack_form(definition)
-                )
+                self._records.store.create(CloudRecord(self._me.org, record), pack_form(definition))
             except ConflictError:
                 # Created by another organisation, or by a concurrent request with this key.
                 launched = None if key is None else self._launched(key)
@@ -336,17 +334,17 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
 
     def _check_plan(self, origin: Origin | GitOrigin | None, ahead: int) -> None:
         """Check that the plan has room for a launch, and for those that wait before it."""
-        plan = self._cloud.records.orgs.plan(self._me.org)
-        active = self._cloud.records.store.count_active(self._me.org, plan.max_pipelines)
+        plan = self._records.orgs.plan(self._me.org)
+        active = self._records.store.count_active(self._me.org, plan.max_pipelines)
         if active + ahead >= plan.max_pipelines:
             before = f" (before it in the queue: {ahead})" if ahead else ""
             raise PlanFullError(
                 f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
                 f"{active} are active{before}; wait for one to end, pause one, or "
-                f"{self._cloud.installation.remedies().larger_plan()}"
+                f"{self._installation.remedies().larger_plan()}"
             )
         if isinstance(origin, Origin):
-            check_count(origin.parent, self._cloud.records.store.count_child(origin.parent))
+            check_count(origin.parent, self._records.store.count_child(origin.parent))
 
 
 def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:

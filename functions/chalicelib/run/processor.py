@@ -1,27 +1,22 @@
 """Reads and changes pipelines by their journals, with a cache in memory."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.billing.metering import (
-    Allowances,
-    exec_seconds,
-    reason_to_wait,
-    workers_reserved,
-    workers_used,
-)
+from chalicelib.api.store import TableConnections
+from chalicelib.billing.store import BillingPorts
 from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.cache.store import Flight
-from chalicelib.dependencies import Dependencies
-from chalicelib.errors import PlanLimitError
+from chalicelib.errors import PlanLimitError, Timing
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.poller import BuildPoller
-from chalicelib.people.port import Share
+from chalicelib.installation import Installation
+from chalicelib.logs.port import Storage
+from chalicelib.records import Records
 from chalicelib.run.deferred_effects import DeferredExecutor
 from chalicelib.run.effects import EffectExecutor, PendingEffects, effects_of
 from chalicelib.run.group_commit import Batch, GroupCommit
@@ -30,29 +25,31 @@ from chalicelib.run.model import (
     HealthChecked,
     Input,
     JournalEntry,
-    Shortage,
     Submitted,
-    WorkerLaunch,
 )
 from chalicelib.run.pipeline_cache import PipelineCache
 from chalicelib.run.port import Entry
 from chalicelib.run.rules import snapshots
 from chalicelib.run.rules.changes import PipelineChanges, merged, without_superseded
+from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.run.rules.pipeline import CloudPipeline, Folded, add, fold
 from chalicelib.run.rules.state import LISTED_SECONDS
+from chalicelib.run.staffing import Staffing
 from chalicelib.secrets.injection import SecretCache, inject, inject_commands
+from chalicelib.secrets.references import SecretPorts
+from chalicelib.workers.port import Compute
 from chalicelib.workers.slots import Decide, Slots, needed_room
 from conducto_core.asl.rules.machine import CompleteTask, MachineCommand, StartExecution
 from conducto_core.errors import NotFoundError
-from conducto_core.machines.model import Rung
 from conducto_core.notifications.messages import masked
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.states import IN_FLIGHT
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline
 from conducto_core.workers.model import WarmPool
-from conducto_core.workers.rules.placement import is_in_share, place, rungs_of
-from conducto_core.workers.rules.pools import Room
+
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
 
 logger = logging.getLogger(__name__)
 
@@ -79,32 +76,42 @@ class CommandProcessor:
         caches: Decides about commands with a cache.
     """
 
-    def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
-        self.cloud = cloud
+    def __init__(
+        self,
+        builds: ImageBuilds,
+        *,
+        records: Records,
+        storage: Storage,
+        compute: Compute,
+        secrets: SecretPorts,
+        installation: Installation,
+        timing: Timing,
+        connections: TableConnections,
+        billing: BillingPorts | None,
+        collector: "Callable[[], OtlpSender] | None",
+        invoke_background: Callable[[BackgroundEvent], None] | None,
+        snapshot_every: int = SNAPSHOT_EVERY,
+    ) -> None:
+        self._records, self._installation, self._timing = records, installation, timing
+        self._secret_ports = secrets
         self._snapshot_every = snapshot_every
-        self._allowances = Allowances(partial(exec_seconds, cloud.records), cloud.timing.clock)
-        self.builds = ImageBuilds(
-            cloud.storage.blobs,
-            cloud.builder,
-            cloud.git.tokens,
-            cloud.installation.arm,
-            cloud.timing.clock,
-        )
+        self._staffing = Staffing(records, installation, timing.clock)
+        self.builds = builds
         self.slots = Slots(
-            cloud.records,
-            cloud.installation,
-            cloud.timing.clock,
+            records,
+            installation,
+            timing.clock,
             self.submit,
-            self._allowances.seconds,
+            self._staffing.allowances.seconds,
         )
         self.deferred = DeferredExecutor(
-            cloud.records,
-            cloud.storage,
-            cloud.compute,
-            cloud.installation,
-            cloud.timing,
-            collector=cloud.collector,
-            invoke_background=cloud.invoke_background,
+            records,
+            storage,
+            compute,
+            installation,
+            timing,
+            collector=collector,
+            invoke_background=invoke_background,
             builds=self.builds,
             submit=self.submit,
             reading=self.reading,
@@ -112,38 +119,34 @@ class CommandProcessor:
             look_again=self.look_again,
         )
         self._effect_executor = EffectExecutor(
-            cloud.records,
-            cloud.storage,
-            cloud.compute,
-            cloud.installation,
-            cloud.timing,
-            connections=cloud.connections,
-            billing=cloud.billing,
-            collector=cloud.collector,
+            records,
+            storage,
+            compute,
+            installation,
+            timing,
+            connections=connections,
+            billing=billing,
+            collector=collector,
             reading=self.reading,
             deferred=self.deferred,
         )
-        self.watch = BuildPoller(cloud.timing.clock, self.builds, self.submit, self.reading)
+        self.watch = BuildPoller(timing.clock, self.builds, self.submit, self.reading)
         self.secrets = SecretCache(
-            lambda org, access: inject_commands(
-                cloud.secrets.vault, org, access, cloud.secrets.services
-            ),
-            cloud.timing.clock,
+            lambda org, access: inject_commands(secrets.vault, org, access, secrets.services),
+            timing.clock,
         )
         self.caches = CacheDecisions(
-            cloud.records,
-            cloud.storage,
-            cloud.installation.threads,
-            cloud.timing.clock,
+            records,
+            storage,
+            installation.threads,
+            timing.clock,
             self.builds,
             secrets=self.secrets,
         )
-        self._cache = PipelineCache(cloud.records, cloud.installation.cache_bytes)
+        self._cache = PipelineCache(records, installation.cache_bytes)
         self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute
-        self._group = GroupCommit(
-            cloud.records, cloud.timing, self._cache, self._write_entry, execute
-        )
+        self._group = GroupCommit(records, timing, self._cache, self._write_entry, execute)
 
     @contextmanager
     def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
@@ -184,13 +187,13 @@ class CommandProcessor:
         with self.seen(org, pipeline_id) as live:
             keys = {key for _, key in live.same_commands.values()}
         if keys:
-            flights = {key: self.cloud.records.cache.flight(org, key) for key in keys}
+            flights = {key: self._records.cache.flight(org, key) for key in keys}
             over = {key: f.holder for key, f in flights.items() if f and self._is_over(org, f)}
             self.submit(org, pipeline_id, partial(self.caches.look_again, over=over))
 
     def _is_over(self, org: str, flight: Flight) -> bool:
         """Return whether the holder of a flight has ended, and its release was lost."""
-        if self.cloud.timing.clock() - flight.since < FLIGHT_GRACE:
+        if self._timing.clock() - flight.since < FLIGHT_GRACE:
             return False  # its entry of the journal may not be written yet
         try:
             with self.reading(org, flight.pipeline) as live:
@@ -203,13 +206,13 @@ class CommandProcessor:
             return bool(live.candidates)
 
     def _next_decisions(self, live: CloudPipeline) -> Input | None:
-        return HealthChecked(time=self.cloud.timing.clock()) if live.candidates else None
+        return HealthChecked(time=self._timing.clock()) if live.candidates else None
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
         """Record a change of a pipeline's commands or data that is not an action on its nodes."""
 
         def decide(live: CloudPipeline) -> Input | None:
-            now = self.cloud.timing.clock()
+            now = self._timing.clock()
             if changed(live.record, change, by, now) is live.record:
                 return None
             return Changed(time=now, by=by, change=change)
@@ -253,16 +256,16 @@ class CommandProcessor:
         The effects are those of the entry as a whole and of the writer's own input.
         """
         before, spare, inputs = live.share, len(live.surplus()), live.inputs
-        warm = self.cloud.installation.warm if self.cloud.installation.warm != live.warm else None
-        live.warm = self.cloud.installation.warm
+        warm = self._installation.warm if self._installation.warm != live.warm else None
+        live.warm = self._installation.warm
         folded = fold(live, batch.own, batch.waiting, batch.failing)
         decided = self._decide_cached(live, folded)
         contents = _contents(folded, batch, warm)
-        written = self._staffed(live, contents)
+        written = self._staffing.staffed(live, contents, self.slots)
         made_room = self._make_room(live, folded, written)
         if made_room is not None:
             contents = _contents(folded, batch, warm)
-            written = self._staffed(live, contents)
+            written = self._staffing.staffed(live, contents, self.slots)
         changes = merged(folded.changes.values())
         changes.new_notifications = self._masked(live, changes.new_notifications)
         try:
@@ -294,8 +297,8 @@ class CommandProcessor:
         The rest is decided by later entries (`submit`, and the minute's check).
         """
         done: list[PipelineChanges] = []
-        until, number = self.cloud.timing.clock() + DECIDING_SECONDS, 0
-        while live.candidates and number < MAX_DECISIONS and self.cloud.timing.clock() <= until:
+        until, number = self._timing.clock() + DECIDING_SECONDS, 0
+        while live.candidates and number < MAX_DECISIONS and self._timing.clock() <= until:
             decisions = self.caches.decide(live)
             number += len(decisions.hits) + len(decisions.misses) + len(decisions.waits)
             done.append(add(live, folded, Submitted(id=_new_id(), input=decisions)))
@@ -314,7 +317,7 @@ class CommandProcessor:
         missing = sum(live.wanted().values()) - len(written.hires)
         # Several may have to stop for one container of a group.
         stopped = surplus if written.withheld else surplus[:missing]
-        spared = HealthChecked(time=self.cloud.timing.clock(), spared=stopped)
+        spared = HealthChecked(time=self._timing.clock(), spared=stopped)
         return add(live, folded, Submitted(id=_new_id(), input=spared))
 
     def _masked(
@@ -322,70 +325,9 @@ class CommandProcessor:
     ) -> list[NotificationRecord]:
         if not new_notifications:
             return new_notifications
-        cloud = self.cloud
-        mask = inject(
-            cloud.secrets.vault, live.org, live.record.owner, cloud.secrets.services
-        ).mask()
+        secrets = self._secret_ports
+        mask = inject(secrets.vault, live.org, live.record.owner, secrets.services).mask()
         return [masked(each, mask) for each in new_notifications]
-
-    def _staffed(self, live: CloudPipeline, contents: JournalEntry) -> JournalEntry:
-        """Return an entry with the workers to launch, or the reason for none."""
-        if not live.wanted():
-            share = live.share_with((), waits=False)
-            return contents.model_copy(update={"share": _if_new(live, share)})
-        used = self.cloud.records.orgs.in_use(live.org)
-        stopped = reason_to_wait(
-            self.cloud.installation.remedies,
-            self.cloud.timing.clock,
-            live.org,
-            used,
-            self._allowances.seconds,
-        )
-        if stopped is not None:
-            return _stopped(live, contents, stopped)
-        before, now = live.share, live.share_with((), waits=False)
-        maximum = used.plan.max_workers
-        free = Room(
-            maximum - used.workers + before.workers - now.workers,
-            maximum - used.reserved + before.reserved - now.reserved,
-        )
-        if free.workers > 0:
-            granted = self.slots.granted(live, used, free.workers)
-            free = replace(free, workers=granted)
-        admitted = live.admission(free)
-        names = [name for name, number in admitted.workers.items() for _ in range(number)]
-        if names:
-            stopped = reason_to_wait(
-                self.cloud.installation.remedies,
-                self.cloud.timing.clock,
-                live.org,
-                used,
-                self._allowances.current,
-            )
-            if stopped is not None:
-                return _stopped(live, contents, stopped)
-        waits = admitted.limited or admitted.withheld
-        # More than the plan allows changes nothing, and would be written with each entry.
-        wanted = max(0, min(admitted.missing, maximum - now.workers - len(names)))
-        others = used.workers - before.workers
-        decided = {
-            "hires": tuple(self._launch_in(live, name) for name in names),
-            "limited": workers_used(self.cloud.installation.remedies, used, others)
-            if admitted.limited
-            else None,
-            "withheld": workers_reserved(self.cloud.installation.remedies, used)
-            if admitted.withheld
-            else None,
-            "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
-        }
-        return contents.model_copy(update=decided)
-
-    def _launch_in(self, live: CloudPipeline, pool: str) -> WorkerLaunch:
-        worker, of = _new_id(), live.pools[pool]
-        in_share = is_in_share(worker, self.cloud.installation.spot_share)
-        rungs = rungs_of(of.spot, of.machine, in_share=in_share)
-        rung = place(rungs, live.starts_of(pool).histories, self.cloud.timing.clock())
-        return WorkerLaunch(worker=worker, pool=pool, spot=rung is Rung.SPOT)
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch
@@ -413,18 +355,18 @@ class CommandProcessor:
             turn=batch.turn,
         )
         try:
-            self.cloud.records.store.commit(live.org, live.id, entry)
+            self._records.store.commit(live.org, live.id, entry)
         except LookupError as error:
             raise NotFoundError(str(error)) from error
         return written
 
     def refresh_record(self, live: CloudPipeline) -> None:
         """Write a record whose counts or times have changed some seconds ago."""
-        now, listing = self.cloud.timing.clock(), live.listing
+        now, listing = self._timing.clock(), live.listing
         if listing is None or listing.record == live.record:
             return
         if now - listing.time >= LISTED_SECONDS:
-            self.cloud.records.store.put_record(live.org, live.record, live.number)
+            self._records.store.put_record(live.org, live.record, live.number)
             live.listing = listing._replace(record=live.record, time=now)
 
     def _put_snapshot(self, org: str, pipeline_id: str) -> None:
@@ -432,7 +374,7 @@ class CommandProcessor:
             with self.seen(org, pipeline_id) as live:
                 snapshot = snapshots.snapshot_of(live) if snapshots.can_be_taken(live) else None
             if snapshot is not None:
-                self.cloud.records.store.put_snapshot(pipeline_id, snapshot)
+                self._records.store.put_snapshot(pipeline_id, snapshot)
         except Exception:  # the input has taken effect, and the next snapshot replaces this one
             logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
 
@@ -446,16 +388,6 @@ def _postponed(live: CloudPipeline, commands: list[MachineCommand]) -> list[Mach
     rest: list[MachineCommand] = [each for each in commands if not isinstance(each, StartExecution)]
     is_due = machine.run_state.open and machine.run not in live.runs and not live.candidates
     return [*rest, StartExecution(machine.run, None)] if is_due else rest
-
-
-def _if_new(live: CloudPipeline, share: Share) -> Share | None:
-    return None if share == live.share else share
-
-
-def _stopped(live: CloudPipeline, contents: JournalEntry, reason: Shortage) -> JournalEntry:
-    """Return an entry without new workers, and with the reason."""
-    share = live.share_with((), waits=True)
-    return contents.model_copy(update={"limited": reason, "share": _if_new(live, share)})
 
 
 def _contents(folded: Folded, batch: Batch, warm: WarmPool | None) -> JournalEntry:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from heapq import merge
 from itertools import islice
 
@@ -11,11 +12,10 @@ from chalicelib.errors import Timing
 from chalicelib.images.builds import chunk_of
 from chalicelib.limits.named_limits import NamedLimits, lease_of
 from chalicelib.logs.port import LogKey, Stream
-from chalicelib.people.port import Identity, Share
+from chalicelib.people.port import Share
 from chalicelib.records import Records
 from chalicelib.remote.handlers import created, reported_summaries
 from chalicelib.run.effects import batch_after
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.api.serve import serves
@@ -64,7 +64,7 @@ from conducto_core.run.model.responses import (
 )
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.tree.rules.callbacks import PoolKind, owner_of
 from conducto_core.workers.rules.placement import max_wait, place, rungs_of
 from conducto_core.workers.rules.pools import Pool
@@ -248,15 +248,15 @@ _READERS = 8
 class CloudQueries(CloudCaller):
     """Queries on pipelines and their nodes."""
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
-        super().__init__(engine, identity)
-        self._read_model = CloudReadModel(engine.cloud.records, engine.cloud.timing)
+    @cached_property
+    def _read_model(self) -> CloudReadModel:
+        return CloudReadModel(self._records, self._timing)
 
     @serves(run_operations.LIST)
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, the newest first."""
-        own = map(views.stored_summary, self._records())
-        of_agents = reported_summaries(self._cloud.records, self._cloud.timing.clock, self._me)
+        own = map(views.stored_summary, self._all_records())
+        of_agents = reported_summaries(self._records, self._timing.clock, self._me)
         summaries = merge(own, of_agents, key=created, reverse=True)
         return await asyncio.to_thread(listing.page, summaries, params)
 
@@ -286,13 +286,13 @@ class CloudQueries(CloudCaller):
     def _page(self, live: CloudPipeline, params: TreeParams) -> TreePage:
         if params.order == "definition":
             return queries.tree_page(self._read_model, live, params)
-        paths = queries.ranking(self.stored_attempts(live.id), params, self._cloud.timing.clock())
+        paths = queries.ranking(self.stored_attempts(live.id), params, self._timing.clock())
         return queries.ranked_page(self._read_model, live, params, paths)
 
     async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
         """Add the end of the output to the nodes that failed."""
         id_ = await asyncio.to_thread(self._owned, pipeline_id)
-        logs = self._cloud.storage.logs
+        logs = self._storage.logs
 
         def end(path: str, number: int, stream: Stream, count: int) -> bytes:
             key = LogKey(id_, path, number, stream)
@@ -338,20 +338,20 @@ class CloudQueries(CloudCaller):
 
     def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
         """Yield the attempts of a node, in order."""
-        return self._cloud.records.store.attempts(pipeline_id, path)
+        return self._records.store.attempts(pipeline_id, path)
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
         with self._engine.reading(self._me.org, pipeline_id) as live:
-            return live.with_running(self._cloud.records.store.attempts(pipeline_id))
+            return live.with_running(self._records.store.attempts(pipeline_id))
 
     @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image's latest build."""
-        end = self._cloud.timing.clock() + query.wait
+        end = self._timing.clock() + query.wait
         while True:
             chunk = await asyncio.to_thread(self._image_log, query)
-            if chunk.text or chunk.complete or self._cloud.timing.clock() >= end:
+            if chunk.text or chunk.complete or self._timing.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)
 
@@ -382,4 +382,4 @@ class CloudQueries(CloudCaller):
 
     def _batch(self, pipeline_id: str, cursor: int, seen: int) -> tuple[EventBatch | None, int]:
         with self._engine.reading(self._me.org, pipeline_id) as live:
-            return batch_after(self._cloud.records, live, cursor, seen), live.number
+            return batch_after(self._records, live, cursor, seen), live.number

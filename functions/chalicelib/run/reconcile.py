@@ -6,15 +6,17 @@ events only speed it up.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from chalicelib.billing.metering import check_usage
 from chalicelib.budgets.children import meter_children
 from chalicelib.debug.sessions import DebugSessions, is_shell
-from chalicelib.errors import ThrottledError
+from chalicelib.errors import ThrottledError, Timing
+from chalicelib.installation import Installation
 from chalicelib.limits.named_limits import NamedLimits
 from chalicelib.notifications.alerts import Alerts
+from chalicelib.records import Records
 from chalicelib.run.deferred_effects import OUTDATED, RESERVE, Left, is_new, is_unstarted
 from chalicelib.run.model import (
     ActionRequested,
@@ -34,7 +36,7 @@ from chalicelib.run.rules.deferred import (
     PipelineCheck,
 )
 from chalicelib.run.rules.pipeline import CloudPipeline
-from chalicelib.workers.port import TaskEnd
+from chalicelib.workers.port import Compute, TaskEnd
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Decide, Need
 from conducto_core.asl.rules.partition import MAX_SIZE
@@ -70,19 +72,30 @@ _PLACING = "PROVISIONING"
 class Reconciler:
     """Handles the schedule and AWS events."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
-        self._shells = DebugSessions(engine)
-        self._alerts = Alerts(engine)
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        shells: DebugSessions,
+        *,
+        records: Records,
+        compute: Compute,
+        installation: Installation,
+        timing: Timing,
+        invoke_background: Callable[[BackgroundEvent], None] | None,
+    ) -> None:
+        self._engine, self._shells = engine, shells
+        self._records, self._compute = records, compute
+        self._installation, self._timing = installation, timing
+        self._invoke_background = invoke_background
+        self._alerts = Alerts(engine, records, timing)
 
     def run(self) -> int:
         """Check every open pipeline and all debug shells; return the number of pipelines.
 
         With the function ``background``, its invocations check the pipelines, several at once.
         """
-        pipelines = list(self._cloud.records.store.open_pipelines())
-        if self._cloud.invoke_background is None:
+        pipelines = list(self._records.store.open_pipelines())
+        if self._invoke_background is None:
             for org, pipeline_id in pipelines:
                 self._try_to_look_at(org, pipeline_id)
         elif pipelines:
@@ -118,7 +131,7 @@ class Reconciler:
     def _all_running(self) -> Mapping[str, Mapping[str, str]] | None:
         """Return the tasks of all pipelines; None: each check lists those of its pipeline."""
         try:
-            return self._cloud.compute.fleet.all_running()
+            return self._compute.fleet.all_running()
         except Exception:
             logger.exception("the tasks of all pipelines were not listed")
             return None
@@ -133,8 +146,8 @@ class Reconciler:
             checks = [each.model_copy(update={"running": None}) for each in checks]
         event = BackgroundEvent(checks=Checks(listed=listed, pipelines=tuple(checks)))
         try:
-            if self._cloud.invoke_background is not None:
-                self._cloud.invoke_background(event)
+            if self._invoke_background is not None:
+                self._invoke_background(event)
         except Exception:
             # One failure must not affect other pipelines. An alarm counts these messages.
             about = {"pipelines": [each.pipeline_id for each in checks]}
@@ -158,7 +171,7 @@ class Reconciler:
 
     def _sweep_limits(self, org: str) -> None:
         try:
-            NamedLimits(self._cloud.records, self._cloud.timing).sweep(org, self._engine.reading)
+            NamedLimits(self._records, self._timing).sweep(org, self._engine.reading)
         except Exception:
             # One failure must not affect other organisations.
             logger.exception("the limits of an organisation were not swept")
@@ -195,8 +208,8 @@ class Reconciler:
         """
         listed = self._now if listed is None else listed
         if running is None:
-            running = self._cloud.compute.fleet.running(pipeline_id)
-        seen = self._cloud.records.store.workers_seen(pipeline_id)
+            running = self._compute.fleet.running(pipeline_id)
+        seen = self._records.store.workers_seen(pipeline_id)
         at_work = self._now - seen.get(EXECUTOR, 0.0) < OUTDATED
         with self._engine.reading(org, pipeline_id) as live:
             unlaunched = self._unlaunched(live, {*running, *seen})
@@ -221,7 +234,7 @@ class Reconciler:
         for each in leaving:
             # It never came up, or ECS did not list it yet when it was asked to stop.
             if each.id in running:
-                self._cloud.compute.fleet.stop(running[each.id], "no longer needed")
+                self._compute.fleet.stop(running[each.id], "no longer needed")
         for each in late:
             self._look_up(org, pipeline_id, each)
         if late_effects is not None:
@@ -230,7 +243,7 @@ class Reconciler:
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
         self._engine.look_again(org, pipeline_id)
-        meter_children(self._engine, org, pipeline_id)
+        meter_children(self._engine, self._timing.clock, org, pipeline_id)
         self._alerts.check(org, pipeline_id)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
@@ -253,9 +266,9 @@ class Reconciler:
     def _replace_unplaced(self, org: str, pipeline_id: str, tasks: Mapping[str, str]) -> None:
         """Give up workers for which AWS has found no machine; their pools try again later."""
         for worker, task in tasks.items():
-            found = self._cloud.compute.fleet.task_status(task)
+            found = self._compute.fleet.task_status(task)
             if found is not None and found.status == _PLACING:
-                self._cloud.compute.fleet.stop(task, "AWS found no machine for it")
+                self._compute.fleet.stop(task, "AWS found no machine for it")
                 self._engine.submit(org, pipeline_id, partial(self._never_placed, worker))
 
     def _never_placed(self, worker: str, live: CloudPipeline) -> Input | None:
@@ -271,7 +284,7 @@ class Reconciler:
     ) -> None:
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
-                self._cloud.compute.fleet.stop(task, "no longer a worker of its pipeline")
+                self._compute.fleet.stop(task, "no longer a worker of its pipeline")
 
     def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
         """Handle the end of a worker's task."""
@@ -296,9 +309,9 @@ class Reconciler:
 
     def _look_up(self, org: str, pipeline_id: str, worker: WorkerEntry) -> None:
         """Query ECS about the task of a stopped worker whose event did not arrive."""
-        look = None if worker.task is None else self._cloud.compute.fleet.task_status(worker.task)
+        look = None if worker.task is None else self._compute.fleet.task_status(worker.task)
         if look is not None and look.status != _STOPPED:
-            self._cloud.compute.fleet.stop(worker.task or "", "no longer needed")
+            self._compute.fleet.stop(worker.task or "", "no longer needed")
             return
         if look is not None:
             end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
@@ -326,7 +339,7 @@ class Reconciler:
             return ExecutionEnded(time=self._now, run=run, status=status)
 
         pipeline_id = run.rpartition("-")[0]
-        org = self._cloud.records.store.org_of(pipeline_id)
+        org = self._records.store.org_of(pipeline_id)
         if org is not None:
             self._submit_if_there(pipeline_id, decide)
             with self._engine.seen(org, pipeline_id) as live:
@@ -340,7 +353,7 @@ class Reconciler:
         rest. It lists machines five times a second, so that only the runs that may have nested ones
         are listed; ``only`` is the machine of a run without such ones.
         """
-        machines = self._cloud.compute.machines
+        machines = self._compute.machines
         try:
             for of, arn in machines.runs() if only is None else [(run, only)]:
                 if of == run:
@@ -350,7 +363,7 @@ class Reconciler:
 
     def build_changed(self, pipeline_id: str) -> None:
         """Handle a change of a build that a pipeline started."""
-        org = self._cloud.records.store.org_of(pipeline_id)
+        org = self._records.store.org_of(pipeline_id)
         if org is not None:
             self._engine.watch.poll(org, pipeline_id, at_once=True)
 
@@ -358,10 +371,10 @@ class Reconciler:
 
     @property
     def _now(self) -> float:
-        return self._cloud.timing.clock()
+        return self._timing.clock()
 
     def _submit_if_there(self, pipeline_id: str, decide: Decide) -> None:
-        org = self._cloud.records.store.org_of(pipeline_id)
+        org = self._records.store.org_of(pipeline_id)
         if org is None:
             logger.info("an event of an unknown pipeline", extra={"pipeline": pipeline_id})
             return
@@ -389,9 +402,9 @@ class Reconciler:
             return None
         try:
             check_usage(
-                self._cloud.records,
-                self._cloud.installation.remedies,
-                self._cloud.timing.clock,
+                self._records,
+                self._installation.remedies,
+                self._timing.clock,
                 live.org,
             )
         except RefusedError as error:
@@ -432,7 +445,7 @@ class Reconciler:
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
         late = live.late_contexts(self._now) or live.has_late_warm(
-            self._cloud.installation.warm, self._now
+            self._installation.warm, self._now
         )
         late = late or live.must_meter(self._now)
         due = over or late or live.wanted() or self._now >= live.tree.first_retry

@@ -12,16 +12,15 @@ from chalicelib.api.callers import current_user
 from chalicelib.events.handlers import check_source, connect, new_hook
 from chalicelib.events.port import EventPorts
 from chalicelib.events.queues import with_queue
-from chalicelib.people.port import Identity, SecretVault
+from chalicelib.people.port import Identity, Mail, SecretVault
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import smtp_password
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.operation import Permission
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.events.handlers import EventOperations
 from conducto_core.events.model import EventRule, NewHook
 from conducto_core.partitions.model import PartitionsParams, PartitionState
 from conducto_core.partitions.rules import states_of
@@ -91,9 +90,19 @@ class CloudScheduleCaller:
 class CloudScheduleTarget:
     """A `conducto_core.schedules.port.ScheduleTarget`, for one run or request."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        records: Records,
+        vault: SecretVault,
+        mail: Mail,
+        clock: Callable[[], float],
+        pipelines: Callable[[Identity], CloudPipelines],
+    ) -> None:
+        self._records = records
+        self._vault = vault
+        self._mail = mail
+        self._clock = clock
+        self._pipelines = pipelines
         self._turn = Lock()
         self._turns: dict[str, Lock] = {}
         self._ended: dict[str, list[PipelineRecord]] = {}
@@ -104,11 +113,11 @@ class CloudScheduleTarget:
         return Permission.LAUNCH in permissions
 
     def _permissions(self, org: str, owner: str) -> frozenset[str]:
-        user = current_user(self._cloud.records, org, owner)
+        user = current_user(self._records, org, owner)
         return frozenset() if user is None else user.permissions
 
     def _as_owner(self, org: str, owner: str) -> CloudPipelines:
-        return CloudPipelines(self._engine, Identity(org, owner, self._permissions(org, owner)))
+        return self._pipelines(Identity(org, owner, self._permissions(org, owner)))
 
     async def launch(
         self, org: str, owner: str, request: LaunchRequest, key: str, since: float
@@ -127,7 +136,7 @@ class CloudScheduleTarget:
 
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return the record of a pipeline; None if it was deleted."""
-        return await asyncio.to_thread(self._cloud.records.store.record, org, pipeline_id)
+        return await asyncio.to_thread(self._records.store.record, org, pipeline_id)
 
     async def partition_states(
         self, org: str, owner: str, record: PipelineRecord
@@ -158,8 +167,8 @@ class CloudScheduleTarget:
             turn = self._turns.setdefault(org, Lock())
         with turn:
             if org not in self._ended:
-                since = self._cloud.timing.clock() - DAY
-                known = all_records(self._cloud.records.store, org)
+                since = self._clock() - DAY
+                known = all_records(self._records.store, org)
                 self._ended[org] = [one for one in known if (one.status.ended or 0.0) >= since]
             return self._ended[org]
 
@@ -167,44 +176,24 @@ class CloudScheduleTarget:
         """Log the reason and mail it to administrators; the list of schedules shows it, too."""
         about = {"org": org, "schedule": schedule.name, "why": schedule.paused_why}
         logger.warning("a schedule paused itself", extra=about)
-        await asyncio.to_thread(self._mail, org, schedule)
+        await asyncio.to_thread(self._mail_administrators, org, schedule)
 
-    def _mail(self, org: str, schedule: Schedule) -> None:
+    def _mail_administrators(self, org: str, schedule: Schedule) -> None:
         subject = f"Conducto: the schedule {schedule.name} of {org} paused itself"
         text = f"{schedule.paused_why}.\n\nResume it: conducto schedule resume {schedule.name}\n"
-        password = smtp_password(self._cloud.secrets.vault, org)
-        for member in self._cloud.records.people.members(org):
+        password = smtp_password(self._vault, org)
+        for member in self._records.people.members(org):
             if not member.email or member.role not in (Role.OWNER, Role.ADMIN):
                 continue
             try:
-                self._cloud.mail(member.email, subject, text, password)
+                self._mail(member.email, subject, text, password)
             except DeliveryError as error:
                 about = {"schedule": schedule.name, "to": member.user, "why": str(error)}
                 logger.warning("a mail was not sent", extra=about)
 
 
-def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
-    """Return the runner of all organisations' schedules."""
-    cloud = engine.cloud
-    return ScheduleRunner(cloud.events.schedules, CloudScheduleTarget(engine), cloud.timing.clock)
-
-
-def schedule_operations(engine: CommandProcessor, caller: Identity) -> EventOperations:
-    """Return the operations on schedules for a caller."""
-    pipelines = CloudPipelines(engine, caller)
-    user = CloudScheduleCaller(
-        engine.cloud.events,
-        engine.cloud.secrets.vault,
-        engine.cloud.installation.url,
-        pipelines,
-        caller,
-    )
-    return EventOperations(schedule_runner(engine), user)
-
-
-def serve_schedules(engine: CommandProcessor) -> int:
+def serve_schedules(runner: ScheduleRunner, clock: Callable[[], float]) -> int:
     """Serve the schedules that need attention, for at most a minute; return their number."""
-    runner, clock = schedule_runner(engine), engine.cloud.timing.clock
     due = list(runner.store.due(looks_until(clock())))
     shuffle(due)  # so that each one has its turn if the time is too short for all
     end = clock() + _RUN_SECONDS

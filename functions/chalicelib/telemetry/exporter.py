@@ -18,7 +18,7 @@ from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.telemetry.output import export_output
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.telemetry.rules.metrics import Counting
 from conducto_core.telemetry.rules.spans import BATCH, Run, batches, is_of, run_of, spans_of
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from chalicelib.api.dispatch import RULES, Api
+from chalicelib.errors import Timing
 from chalicelib.limits.named_limits import NamedLimits
 from chalicelib.people.port import Identity
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
 from conducto_core.activity.model import ActivityParams
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Response, Service
@@ -21,6 +24,9 @@ from conducto_core.telemetry.rules.metrics import (
     prometheus_text,
 )
 
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
+
 logger = logging.getLogger(__name__)
 
 _ORGANISATION = "conducto.organisation"
@@ -30,13 +36,20 @@ class Metrics:
     """Reads the values of instruments.
 
     Args:
-        engine: Reads pipelines.
         api: Checks the caller.
+        pipelines: Returns the pipelines of a caller.
     """
 
-    def __init__(self, engine: CommandProcessor, api: Api) -> None:
-        self._engine, self._api = engine, api
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        api: Api,
+        pipelines: Callable[[Identity], CloudPipelines],
+        records: Records,
+        timing: Timing,
+        collector: "Callable[[], OtlpSender] | None",
+    ) -> None:
+        self._api, self._pipelines = api, pipelines
+        self._records, self._timing, self._collector = records, timing, collector
 
     def respond(self, identity: Identity | None) -> Response:
         """Return the text for Prometheus, about the caller's organisation."""
@@ -50,35 +63,33 @@ class Metrics:
 
     def points(self, org: str) -> list[Point]:
         """Return the values of all instruments of an organisation."""
-        pipelines = CloudPipelines(self._engine, Identity(org, "", frozenset()))
+        pipelines = self._pipelines(Identity(org, "", frozenset()))
         activity = asyncio.run(pipelines.get_activity(ActivityParams()))
         holders = [
             lease.request()
-            for lease in NamedLimits(self._cloud.records, self._cloud.timing).reader(org).holders()
+            for lease in NamedLimits(self._records, self._timing).reader(org).holders()
         ]
-        totals, _ = self._cloud.records.telemetry.read(org)
+        totals, _ = self._records.telemetry.read(org)
         counters = [] if totals is None else Counting.continued(totals).points()
-        return [*gauges_of(activity, holders, self._cloud.timing.clock()), *counters]
+        return [*gauges_of(activity, holders, self._timing.clock()), *counters]
 
     def send_all(self) -> None:
         """Send the values of organisations with open pipelines to the collector, if any."""
-        if self._cloud.collector is None:
+        if self._collector is None:
             return
-        for org in sorted({org for org, _ in self._cloud.records.store.open_pipelines()}):
+        for org in sorted({org for org, _ in self._records.store.open_pipelines()}):
             try:
                 self._send(org)
             except Exception:
                 logger.exception("metrics were not sent", extra={"org": org})
 
     def _send(self, org: str) -> None:
-        totals, _ = self._cloud.records.telemetry.read(org)
-        now = self._cloud.timing.clock()
+        totals, _ = self._records.telemetry.read(org)
+        now = self._timing.clock()
         points = (
             point._replace(attributes=((_ORGANISATION, org), *point.attributes))
             for point in self.points(org)
         )
         since = now if totals is None else totals.since
-        if self._cloud.collector is not None and not self._cloud.collector().points(
-            points, since, now
-        ):
+        if self._collector is not None and not self._collector().points(points, since, now):
             logger.warning("the collector did not take metrics", extra={"org": org})

@@ -40,15 +40,15 @@ class CloudTests(CloudCaller):
 
     def quarantine_store(self) -> OrgQuarantines:
         """Return the store of the quarantines."""
-        return OrgQuarantines(self._cloud.records, self._me.org)
+        return OrgQuarantines(self._records, self._me.org)
 
     def read_test_history(self, name: str) -> bytes | None:
         """Return the stored history of a program's tests."""
-        return self._cloud.storage.blobs.get(history_key(self._me.org, name))
+        return self._storage.blobs.get(history_key(self._me.org, name))
 
     def write_test_history(self, name: str, data: bytes) -> None:
         """Store the history of a program's tests."""
-        self._cloud.storage.blobs.put(history_key(self._me.org, name), data)
+        self._storage.blobs.put(history_key(self._me.org, name), data)
 
     def caller_name(self) -> str:
         """Return the user that sent the request."""
@@ -56,4 +56,4 @@ class CloudTests(CloudCaller):
 
     def time_now(self) -> float:
         """Return the seconds since the epoch."""
-        return self._cloud.timing.clock()
+        return self._timing.clock()

@@ -1,10 +1,8 @@
 """The operations on the git triggers of the caller's organisation."""
 
 import asyncio
-from functools import cached_property
 
 from chalicelib.people.port import Identity
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.github_app import GithubAppSetup
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.triggers import Triggers
@@ -17,19 +15,8 @@ from conducto_core.triggers import operations as triggers_operations
 class CloudTriggers:
     """The triggers of one organisation, with the permissions of one caller."""
 
-    _engine: CommandProcessor
-    _me: Identity
-
-    @cached_property
-    def _triggers(self) -> Triggers:
-        return Triggers(
-            self._engine.cloud.records,
-            self._engine.cloud.git,
-            self._engine.cloud.secrets.vault,
-            self._engine.cloud.installation.url,
-            self._engine.cloud.timing.clock,
-            caller=self._me,
-        )
+    def __init__(self, me: Identity, triggers: Triggers, run: TriggerRun) -> None:
+        self._me, self._triggers, self._run = me, triggers, run
 
     @serves(triggers_operations.LIST_TRIGGERS)
     async def list_triggers(self) -> t.TriggerList:
@@ -63,11 +50,11 @@ class CloudTriggers:
 
     def _try(self, name: str, request: t.TriggerTrial) -> t.TrialResult:
         trigger = self._triggers.find(name)
-        return TriggerRun(self._engine).trial(self._me.org, trigger, request.branch)
+        return self._run.trial(self._me.org, trigger, request.branch)
 
     def _approve(self, params: t.DeliveryParams) -> t.Delivery:
         trigger, delivery = self._triggers.approved(params)
-        return TriggerRun(self._engine).launch(self._me.org, trigger, delivery)
+        return self._run.launch(self._me.org, trigger, delivery)
 
 
 # ----------------------------------------------------------------------------------------
@@ -77,19 +64,8 @@ class CloudTriggers:
 class CloudGithubApp:
     """The GitHub App of one organisation, with the permissions of one caller."""
 
-    _engine: CommandProcessor
-    _me: Identity
-
-    @cached_property
-    def _app(self) -> GithubAppSetup:
-        return GithubAppSetup(
-            self._engine.cloud.records,
-            self._engine.cloud.git,
-            self._engine.cloud.installation,
-            self._engine.cloud.secrets.vault,
-            self._engine.cloud.timing.clock,
-            caller=self._me,
-        )
+    def __init__(self, app: GithubAppSetup) -> None:
+        self._app = app
 
     @serves(triggers_operations.GET_GITHUB_APP)
     async def get_github_app(self) -> g.GithubAppView:

@@ -7,18 +7,19 @@ twice.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from chalicelib.api.callers import current_user
 from chalicelib.people.port import Identity
 from chalicelib.people.suspension import why_suspended
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
 from chalicelib.triggers import people
 from chalicelib.triggers.store import TableDeliveries
+from chalicelib.triggers.tokens import GitPorts
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.api.operation import Permission
@@ -75,19 +76,27 @@ _OF_PEOPLE = frozenset({t.GitEventKind.COMMENT, t.GitEventKind.CHECK})
 class TriggerRun:
     """Processes the deliveries of triggers."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
-        self._cloud = engine.cloud
+    def __init__(
+        self,
+        records: Records,
+        git: GitPorts,
+        web_app: Callable[[], str],
+        clock: Callable[[], float],
+        pipelines: Callable[[Identity], CloudPipelines],
+    ) -> None:
+        self._records, self._git = records, git
+        self._web_app, self._clock = web_app, clock
+        self._pipelines = pipelines
 
     @property
     def _deliveries(self) -> TableDeliveries:
-        return self._cloud.records.deliveries
+        return self._records.deliveries
 
     def run(self, seconds: float = RUN_SECONDS) -> None:
         """Process the deliveries that are open: deferred ones, and those of lost invocations."""
-        until = self._cloud.timing.clock() + seconds
+        until = self._clock() + seconds
         for place in in_turn(self._deliveries.open()):
-            if self._cloud.timing.clock() >= until:
+            if self._clock() >= until:
                 return
             try:
                 self._retry(*place)
@@ -110,7 +119,7 @@ class TriggerRun:
         delivery = self._open(org, name, delivery_id)
         if delivery is None:
             return
-        age, queued = self._cloud.timing.clock() - delivery.time, delivery.result is Result.QUEUED
+        age, queued = self._clock() - delivery.time, delivery.result is Result.QUEUED
         if age < _YOUNG and not queued:
             return
         if (
@@ -129,7 +138,7 @@ class TriggerRun:
             raise
 
     def _process(self, org: str, name: str, delivery: t.Delivery) -> None:
-        trigger: t.Trigger | None = self._cloud.records.triggers.get(org, name)
+        trigger: t.Trigger | None = self._records.triggers.get(org, name)
         if trigger is None:
             self._end(org, name, delivery, Result.SKIPPED, "the trigger was deleted")
         elif delivery.event.kind in _OF_PEOPLE and not delivery.event.sha:
@@ -150,14 +159,14 @@ class TriggerRun:
         """Process a comment at the newest commit of its pull request."""
 
         def read() -> t.GitEvent:
-            token = self._cloud.git.tokens.of_trigger(org, trigger)
-            return self._cloud.git.provider.pull_request(trigger, token, delivery.event)
+            token = self._git.tokens.of_trigger(org, trigger)
+            return self._git.provider.pull_request(trigger, token, delivery.event)
 
         try:
-            member = people.member_of(self._cloud.records, org, trigger, delivery.event)
+            member = people.member_of(self._records, org, trigger, delivery.event)
             if _is_run(delivery.event):
                 people.check_permission(member, Permission.LAUNCH, "launch pipelines")
-            event = self._cloud.git.tokens.renewing(org, trigger, read)
+            event = self._git.tokens.renewing(org, trigger, read)
         except (RefusedError, DeliveryError) as error:
             if isinstance(error, DeliveryError) and error.temporary:
                 raise
@@ -169,9 +178,9 @@ class TriggerRun:
         """Do what a comment or a button of a check requests."""
         event = delivery.event
         try:
-            member = people.member_of(self._cloud.records, org, trigger, event)
-            record = people.pipeline_of(self._cloud.records, org, trigger, event)
-            done = people.act(self._engine, member, record, event)
+            member = people.member_of(self._records, org, trigger, event)
+            record = people.pipeline_of(self._records, org, trigger, event)
+            done = people.act(self._pipelines(member), member, record, event)
         except (RefusedError, NotFoundError) as error:
             self._end(org, trigger.name, delivery, Result.SKIPPED, str(error))
         else:
@@ -187,15 +196,15 @@ class TriggerRun:
         )
 
         def commit() -> str:
-            return self._cloud.git.provider.commit(
-                trigger, self._cloud.git.tokens.of_trigger(org, trigger), branch
+            return self._git.provider.commit(
+                trigger, self._git.tokens.of_trigger(org, trigger), branch
             )
 
         try:
             if trigger.provider != "generic":
-                sha = self._cloud.git.tokens.renewing(org, trigger, commit)
+                sha = self._git.tokens.renewing(org, trigger, commit)
                 event = event.model_copy(update={"sha": sha})
-            token = self._cloud.git.tokens.of_trigger(org, trigger)
+            token = self._git.tokens.of_trigger(org, trigger)
             tried = tried.model_copy(update={"sha": event.sha})
             return tried.model_copy(update=self._trial_of(trigger, token, event))
         except NotFoundDeliveryError:
@@ -215,10 +224,10 @@ class TriggerRun:
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
         if delivery.turn is None:  # an approval may come days after the event
-            since = self._cloud.timing.clock() if delivery.approved_by else delivery.time
+            since = self._clock() if delivery.approved_by else delivery.time
             delivery = delivery.model_copy(update={"turn": since})
         try:
-            return self._cloud.git.tokens.renewing(
+            return self._git.tokens.renewing(
                 org, trigger, lambda: self._launch(org, trigger, delivery)
             )
         except DeliveryError as error:
@@ -235,7 +244,7 @@ class TriggerRun:
     def _queue(self, org: str, trigger: t.Trigger, delivery: t.Delivery, reason: str) -> t.Delivery:
         """Let a delivery wait for room in the plan, or give it up."""
         until = (delivery.turn or delivery.time) + trigger.window
-        why, over = queue_reason(reason, until, self._cloud.timing.clock())
+        why, over = queue_reason(reason, until, self._clock())
         if over:
             self._report(org, trigger, delivery, why)
         result = Result.FAILED if over else Result.QUEUED
@@ -246,35 +255,35 @@ class TriggerRun:
         if not delivery.event.sha or trigger.provider == "generic":
             return
         try:
-            token = self._cloud.git.tokens.of_trigger(org, trigger)
-            page = self._cloud.installation.web_app() or None
+            token = self._git.tokens.of_trigger(org, trigger)
+            page = self._web_app() or None
             if token is not None:
-                self._cloud.git.provider.set_status(trigger, token, delivery.event.sha, why, page)
+                self._git.provider.set_status(trigger, token, delivery.event.sha, why, page)
         except DeliveryError:
             logger.warning("a status was not set", extra={"trigger": trigger.name}, exc_info=True)
 
     def _launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
-        if (why := why_suspended(self._cloud.records, org, trigger)) is not None:
+        if (why := why_suspended(self._records, org, trigger)) is not None:
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
-        owner = current_user(self._cloud.records, org, trigger.owner)
+        owner = current_user(self._records, org, trigger.owner)
         if owner is None or Permission.LAUNCH not in owner.permissions:
             why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
-        event, api = delivery.event, CloudPipelines(self._engine, owner)
+        event, api = delivery.event, self._pipelines(owner)
         if delivery.result is Result.QUEUED and api.launched(_key(trigger, delivery)) is None:
             api.check_turn(_turn(trigger, delivery))  # before the provider is asked
         if (foreign := _foreign(trigger, event)) is not None:
             return self._end(org, trigger.name, delivery, Result.SKIPPED, foreign)
-        token = self._cloud.git.tokens.of_trigger(org, trigger)
+        token = self._git.tokens.of_trigger(org, trigger)
         if not event.sha and trigger.provider == "generic":
             raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
         if not event.sha:
-            commit = self._cloud.git.provider.commit(trigger, token, _ref_of(event))
+            commit = self._git.provider.commit(trigger, token, _ref_of(event))
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
         elif len(event.sha) < _FULL_SHA and trigger.provider != "generic":
             repository = repository_of(event.url)
-            commit = self._cloud.git.provider.commit(trigger, token, event.sha, repository)
+            commit = self._git.provider.commit(trigger, token, event.sha, repository)
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
         section, why = self._section(trigger, token, event)
@@ -289,7 +298,7 @@ class TriggerRun:
 
         @cache
         def changed() -> tuple[str, ...] | None:
-            files = self._cloud.git.provider.changed_files(trigger, token, event)
+            files = self._git.provider.changed_files(trigger, token, event)
             if files is None:
                 return None
             return tuple(path for each in files for path in {each.path, each.old_path})
@@ -308,7 +317,7 @@ class TriggerRun:
         """Return the sections for an event, and why nothing is launched without one."""
         if trigger.command is not None:
             return [section_of(trigger.command)], ""
-        data = self._cloud.git.provider.read_file(
+        data = self._git.provider.read_file(
             trigger, token, event.repository, event.sha, t.CONFIG_FILE
         )
         if data is None:
@@ -327,9 +336,9 @@ class TriggerRun:
         section: Section,
     ) -> t.Delivery:
         event, org = delivery.event, owner.org
-        api = CloudPipelines(self._engine, owner)
+        api = self._pipelines(owner)
         key = _key(trigger, delivery)
-        others = rivals(all_records(self._cloud.records.store, org), section, event)
+        others = rivals(all_records(self._records.store, org), section, event)
         if api.launched(key) is not None:
             others = []  # the rule was applied; one of them may be this delivery's own pipeline
         if others and section.duplicate is Duplicate.SUPPRESS_NEW:

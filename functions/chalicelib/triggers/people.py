@@ -12,7 +12,6 @@ from chalicelib.people.suspension import why_suspended
 from chalicelib.people.tokens import membership_digest
 from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import all_records
 from conducto_core.api.operation import Permission
 from conducto_core.approvals.model import DecideApproval
@@ -75,9 +74,7 @@ def pipeline_of(
     return max(mine, key=lambda each: (each.created, each.id))
 
 
-def act(
-    engine: CommandProcessor, member: Identity, record: PipelineRecord, event: t.GitEvent
-) -> str:
+def act(api: CloudPipelines, member: Identity, record: PipelineRecord, event: t.GitEvent) -> str:
     """Execute a command of a comment or a button; return a sentence about it.
 
     Raises:
@@ -89,7 +86,7 @@ def act(
     if word == APPROVE and event.kind is t.GitEventKind.COMMENT:
         raise RefusedError("a comment cannot approve; use the button of the check")
     check_permission(member, Permission.CHANGE_STATE, f"{word} pipelines")
-    api, params = CloudPipelines(engine, member), PipelineParams(id=record.id)
+    params = PipelineParams(id=record.id)
     if word == APPROVE:
         return _approve(api, member, record)
     if word == CANCEL:

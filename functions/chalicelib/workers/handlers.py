@@ -4,21 +4,20 @@ The token identifies the worker. The pipeline's journal decides whether a worker
 the pipeline: any other worker is asked to leave (410) and its reports are ignored.
 """
 
-import base64
 import logging
-import zlib
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial, wraps
+from functools import cache, partial
 from secrets import token_hex
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal
 
 from chalicelib.debug.sessions import DebugSessions, ShellOverError, is_shell
-from chalicelib.errors import AccessDeniedError, ConflictError
-from chalicelib.logs.port import LogKey, Uploaded
+from chalicelib.errors import AccessDeniedError
+from chalicelib.installation import Installation
+from chalicelib.logs.port import LogKey, Storage
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
+from chalicelib.records import Records
 from chalicelib.run.claims import Claims, Secrets
 from chalicelib.run.deferred_effects import TOKEN_SECONDS
 from chalicelib.run.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
@@ -27,7 +26,6 @@ from chalicelib.run.model import (
     BuiltImage,
     Claimed,
     Input,
-    OutputsArrived,
     Reported,
     TimeLimitsExpired,
     WorkerLost,
@@ -37,18 +35,22 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
 from chalicelib.test_results.quarantines import excused_report
-from chalicelib.workers.port import Owner, TaskId
+from chalicelib.workers.output_handlers import (
+    WorkerGoneError,
+    WorkerOutput,
+    check_had,
+    logged,
+    registered_worker,
+    worker_of,
+)
+from chalicelib.workers.port import Compute, Owner, TaskId
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
 from conducto_core.api.serve import serves
 from conducto_core.cache.rules import files_of
-from conducto_core.command.json_logs import log_fields
-from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
-from conducto_core.results.model import OutputStream
-from conducto_core.results.outputs import MAX_LIVE, live_summary
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
@@ -56,8 +58,6 @@ from conducto_core.secrets.rules import SecretAccess
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
-    MAX_CHUNK,
-    MAX_CHUNK_DATA,
     PROTOCOL,
     Claim,
     ClaimDecision,
@@ -66,14 +66,11 @@ from conducto_core.workers.model import (
     EndResponse,
     Heartbeat,
     HeartbeatResponse,
-    LogResponse,
-    LogUpload,
     Report,
     ReportResponse,
     UploadResponse,
     WorkerEnd,
     WorkerInstructions,
-    WorkerLogChunk,
     WorkerStart,
 )
 from conducto_core.workers.rules.pools import Pool
@@ -105,54 +102,36 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 }
 
 
-#: ``{log field: field of a request}`` with the same meaning.
-_LOGGED = {"path": "path", "attempt": "attempt", "run_id": "run"}
-C = TypeVar("C")
-R = TypeVar("R")
-
-
-class WorkerGoneError(Exception):
-    """The pipeline does not know this worker any more: it must leave (410)."""
-
-
-def _logged(
-    method: Callable[[Any, C], Coroutine[Any, Any, R]],
-) -> Callable[[Any, C], Coroutine[Any, Any, R]]:
-    """Add the node, the attempt and the run of a request to each log record."""
-
-    @wraps(method)
-    async def logged(self: Any, call: C) -> R:
-        with log_fields(**{name: getattr(call, field, None) for name, field in _LOGGED.items()}):
-            return await method(self, call)
-
-    return logged
-
-
 class WorkerApi:
     """Handles the requests of one worker."""
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
-        self._engine = engine
-        self._me = identity
-        self._cloud = engine.cloud
-        self._claims = Claims(
-            engine.cloud.records,
-            engine.cloud.timing,
-            engine.cloud.storage.logs,
-            engine.cloud.secrets.references,
-            engine.cloud.billing,
-            url=engine.cloud.installation.url,
-            worker=identity,
-            caches=engine.caches,
-        )
-        self._shells = DebugSessions(engine)
+    def __init__(
+        self,
+        me: Identity,
+        engine: CommandProcessor,
+        shells: DebugSessions,
+        output: WorkerOutput,
+        *,
+        claims: Claims,
+        pipelines: Callable[[Identity], CloudPipelines],
+        records: Records,
+        storage: Storage,
+        compute: Compute,
+        installation: Installation,
+        clock: Callable[[], float],
+    ) -> None:
+        self._me, self._engine = me, engine
+        self._shells, self._output = shells, output
+        self._claims, self._pipelines = claims, pipelines
+        self._records, self._storage, self._compute = records, storage, compute
+        self._installation, self._now = installation, clock
 
     # ---- start and end -----------------------------------------------------------------------
 
     @serves(workers_operations.START)
     async def worker_start(self, call: WorkerStart) -> WorkerInstructions:
         """Register a started worker and return its instructions."""
-        org, pipeline_id, worker_id = _who(self._me)
+        org, pipeline_id, worker_id = worker_of(self._me)
         if is_shell(worker_id):
             try:
                 return self._start_shell(call)
@@ -160,14 +139,14 @@ class WorkerApi:
                 raise WorkerGoneError(str(error)) from error
         key, bound = None, self._is_bound
         if not bound:
-            with self._listed_followers() as (_, worker):
+            with self._output.worker() as (_, worker):
                 known = worker.key
             key = self._proved_key(call, known)
         refused: list[str] = []
 
         def decide(live: CloudPipeline) -> Input | None:
             refused.clear()
-            worker = _is_registered(live, worker_id)
+            worker = registered_worker(live, worker_id)
             if not bound and worker.key not in (None, key):
                 refused.append(SECOND_KEY)
                 return WorkerLost(
@@ -191,13 +170,13 @@ class WorkerApi:
         if key is not None:
             self._admit(key)
         credentials = self._lend()
-        with self._listed_followers() as (live, worker):
+        with self._output.worker() as (live, worker):
             pool = live.pools[worker.pool]
             image = live.images.get(pool.image)  # its tree may have been replaced
             built = None if image is None else image.built
             return WorkerInstructions(
-                region=self._cloud.installation.site.region,
-                activity=self._cloud.installation.site.activity_of(pool.name),
+                region=self._installation.site.region,
+                activity=self._installation.site.activity_of(pool.name),
                 credentials=credentials,
                 policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
                 shell=None if built is None else built.shell,
@@ -226,13 +205,13 @@ class WorkerApi:
             RefusedError: There is no valid proof.
             WorkerGoneError: The agent is too old to have a key.
         """
-        owner = Owner(*_who(self._me))
+        owner = Owner(*worker_of(self._me))
         if call.key is None:
             raise WorkerGoneError(f"{owner.pipeline_id}: worker {owner.worker_id}: {OUTDATED}")
         key = digest_of(call.key)
         if key == known:
             return key
-        if call.proof is None or not self._cloud.compute.fleet.proves(
+        if call.proof is None or not self._compute.fleet.proves(
             TaskId(call.task, owner), key, call.proof
         ):
             logger.error("worker %s of %s: %s", owner.worker_id, owner.pipeline_id, NO_PROOF)
@@ -242,7 +221,7 @@ class WorkerApi:
     def _admit(self, key: str) -> None:
         """Accept the key of an agent as the token of its further requests."""
         identity = replace(self._me, permissions=frozenset({Permission.WORKER.value}), token="")
-        self._cloud.records.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
+        self._records.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
 
     def _lend(self) -> Credentials | None:
         """Return the credentials of a worker's agent.
@@ -251,11 +230,11 @@ class WorkerApi:
             WorkerGoneError: AWS denied them. The worker leaves, and nodes of its pool show the
                 reason.
         """
-        org, pipeline_id, worker_id = _who(self._me)
-        with self._listed_followers() as (_, worker):
-            activity = self._cloud.installation.site.activity_of(worker.pool)
+        org, pipeline_id, worker_id = worker_of(self._me)
+        with self._output.worker() as (_, worker):
+            activity = self._installation.site.activity_of(worker.pool)
         try:
-            return self._cloud.compute.lend_credentials(activity, worker_id)
+            return self._compute.lend_credentials(activity, worker_id)
         except AccessDeniedError as error:
             self._engine.submit(org, pipeline_id, partial(self._denied, worker_id, str(error)))
             raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
@@ -276,7 +255,7 @@ class WorkerApi:
         a task that Step Functions sends to an aborted poll is lost for a minute. A warm one stays
         for the next run of its pipeline.
         """
-        org, pipeline_id, worker_id = _who(self._me)
+        org, pipeline_id, worker_id = worker_of(self._me)
         if is_shell(worker_id):
             return self._shells.left(self._me, call)
         handed = None if call.offer is None else self._claimed(worker_id, call.offer)
@@ -311,10 +290,10 @@ class WorkerApi:
     # ---- tasks --------------------------------------------------------------------------------
 
     @serves(workers_operations.CLAIM)
-    @_logged
+    @logged
     async def worker_claim(self, call: Claim) -> ClaimResponse:
         """Decide whether a worker runs, keeps or drops a task that it polled."""
-        org, pipeline_id, worker_id = _who(self._me)
+        org, pipeline_id, worker_id = worker_of(self._me)
         strays: list[str] = []
         secrets = self._secrets_of(org)
 
@@ -335,12 +314,12 @@ class WorkerApi:
         self._engine.submit(org, pipeline_id, decide)
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
-            worker = _is_registered(live, worker_id)
+            worker = registered_worker(live, worker_id)
             found = self._claims.decision(live, worker, call, secrets)
             record, node = live.record, live.exec_in(found.path, found.attempt, State.RUNNING)
         if found.decision is not ClaimDecision.RUN or node is None or not node.spec.shards_tests:
             return found
-        times = await CloudPipelines(self._engine, self._me).times_of_tests(record)
+        times = await self._pipelines(self._me).times_of_tests(record)
         return found.model_copy(update={"env": {**found.env, **times}})
 
     def _secrets_of(self, org: str) -> Secrets:
@@ -372,105 +351,35 @@ class WorkerApi:
     # ---- a command ----------------------------------------------------------------------------
 
     @serves(workers_operations.HEARTBEAT)
-    @_logged
+    @logged
     async def worker_heartbeat(self, call: Heartbeat) -> HeartbeatResponse:
         """Record a heartbeat of a running command and return whether it must stop."""
-        org, pipeline_id, worker_id = _who(self._me)
+        org, pipeline_id, worker_id = worker_of(self._me)
         if is_shell(worker_id):
             return self._shells.heartbeat(self._me, call)
-        with self._listed_followers() as (live, worker):
+        with self._output.worker() as (live, worker):
             due = live.due(self._now())
-            self._cloud.records.store.note_worker(pipeline_id, worker.id, self._now())
+            self._records.store.note_worker(pipeline_id, worker.id, self._now())
             self._engine.refresh_record(live)
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
         with self._engine.seen(org, pipeline_id) as live:
-            worker = _is_registered(live, worker_id)
+            worker = registered_worker(live, worker_id)
             node = live.exec_in(call.path, call.attempt, State.RUNNING)
             mine = node is not None and worker.runs(call.path, call.attempt)
             stop = not mine or (node is not None and node.stop_reason is not None)
         for chunk in call.chunks:
-            _check_had(worker, chunk)
-            self._store(pipeline_id, chunk)
-        followed = self._cloud.storage.logs.has_reader(pipeline_id, self._now())
+            check_had(worker, chunk)
+            self._output.store(pipeline_id, chunk)
+        followed = self._storage.logs.has_reader(pipeline_id, self._now())
         return HeartbeatResponse(stop=stop, followed=followed)
 
     def _expire(self, live: CloudPipeline) -> Input | None:
         due = live.due(self._now())
         return TimeLimitsExpired(time=self._now(), paths=due) if due else None
 
-    @serves(workers_operations.LOG)
-    @_logged
-    async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
-        """Store a chunk of output."""
-        org, pipeline_id, worker_id = _who(self._me)
-        with self._engine.seen(org, pipeline_id) as live:
-            its_own = _has_received(live.registry.workers.get(worker_id), call)
-        if not its_own:  # this process may not have read the latest entries
-            with self._listed_followers() as (_, worker):
-                _check_had(worker, call)
-        self._store(pipeline_id, call)
-        return LogResponse(followed=self._cloud.storage.logs.has_reader(pipeline_id, self._now()))
-
-    def _store(self, pipeline_id: str, call: WorkerLogChunk) -> None:
-        key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
-        logs, times = self._cloud.storage.logs, packed(call.times)
-        data = b"" if call.key is not None else _output_in(call)
-        try:
-            if call.key is not None:
-                chunk = Uploaded(call.key, call.size, call.lines)
-                logs.append_uploaded(key, call.offset, chunk, times)
-            else:
-                logs.append(key, call.offset, data, times)
-        except ConflictError as error:
-            raise RefusedError(
-                f"{call.path}: output before byte {call.offset} is missing; "
-                f"continue from byte {logs.size(key)}"
-            ) from error
-        except LookupError as error:
-            raise RefusedError(f"{call.path}: upload the chunk again: {error}") from error
-        if call.stream in get_args(OutputStream):
-            self._note_outputs(call, key, data)
-        if call.last:
-            self._cloud.storage.join_output(key)
-
-    @serves(workers_operations.LOG_UPLOAD)
-    @_logged
-    async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
-        """Return an upload URL for a chunk of output that is too large for a request."""
-        with self._listed_followers() as (live, worker):
-            _check_had(worker, call)
-            key = LogKey(live.id, call.path, call.attempt, call.stream)
-        place = self._cloud.storage.logs.place_for(key, call.offset, token_hex(8))
-        return UploadResponse(
-            url=self._cloud.storage.blobs.upload_url(place, size=call.size), key=place
-        )
-
-    def _note_outputs(self, call: WorkerLogChunk, key: LogKey, data: bytes) -> None:
-        """Add metrics and artifacts to the record of a running attempt, if their names are new."""
-        org, pipeline_id, _ = _who(self._me)
-        whole = (
-            self._cloud.storage.logs.read(key, 0, MAX_LIVE) if call.stream == "artifacts" else b""
-        )
-        part = data if call.stream == "metrics" else b""
-
-        def decide(live: CloudPipeline) -> Input | None:
-            if live.exec_in(call.path, call.attempt, State.RUNNING) is None:
-                return None
-            summary = live_summary(live.in_flight[call.path].outputs, part, whole)
-            if summary is None:
-                return None
-            return OutputsArrived(
-                time=self._now(), path=call.path, attempt=call.attempt, outputs=summary
-            )
-
-        with self._engine.seen(org, pipeline_id) as live:
-            is_new = decide(live) is not None
-        if is_new:
-            self._engine.submit(org, pipeline_id, decide)
-
     @serves(workers_operations.REPORT)
-    @_logged
+    @logged
     async def worker_report(self, call: Report) -> ReportResponse:
         """Record the end of a command and return whether its task stays open for a retry.
 
@@ -488,16 +397,16 @@ class WorkerApi:
         return response.model_copy(update={"next": await self.worker_claim(call.next)})
 
     def _report(self, call: Report) -> ReportResponse:
-        org, pipeline_id, worker_id = _who(self._me)
+        org, pipeline_id, worker_id = worker_of(self._me)
         secrets = self._secrets_of(org)
         joined: list[Claimed] = []
 
         def decide(live: CloudPipeline) -> Input | None:
             joined.clear()
-            worker = _is_registered(live, worker_id)
+            worker = registered_worker(live, worker_id)
             if _has_begun(worker, call.next):
                 return None  # a repeated report, whose claim has started the next command
-            _check_had(worker, call)
+            check_had(worker, call)
             if not worker.busy:
                 return None  # a repeated report
             report = self._reported(live, worker_id, call)
@@ -507,7 +416,7 @@ class WorkerApi:
 
         is_new = self._engine.submit(org, pipeline_id, decide)
         if call.tree_key is not None:
-            self._cloud.storage.blobs.delete(call.tree_key)
+            self._storage.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
             begun = worker is not None and _has_begun(worker, call.next)
@@ -548,7 +457,7 @@ class WorkerApi:
         if node is not None and lazy and cause is None:
             try:
                 key, images = GeneratedTrees(
-                    self._cloud.records, self._cloud.storage.blobs, self._engine.builds
+                    self._records, self._storage.blobs, self._engine.builds
                 ).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
@@ -558,9 +467,9 @@ class WorkerApi:
             None
             if is_counted
             else excused_report(
-                self._cloud.records,
-                self._cloud.storage.logs,
-                self._cloud.timing.clock,
+                self._records,
+                self._storage.logs,
+                self._now,
                 live,
                 call,
                 cause=cause,
@@ -592,47 +501,20 @@ class WorkerApi:
         if call.outputs is None or call.outputs.result is None:
             return b""
         key = LogKey(live.id, call.path, call.attempt, "result")
-        return self._cloud.storage.logs.read(key, 0, MAX_RESULT)
+        return self._storage.logs.read(key, 0, MAX_RESULT)
 
     @serves(workers_operations.UPLOAD)
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
-        with self._listed_followers() as (live, worker):
+        with self._output.worker() as (live, worker):
             key = uploads_of(live.id, worker.id) + token_hex(8)
-        return UploadResponse(url=self._cloud.storage.blobs.upload_url(key), key=key)
+        return UploadResponse(url=self._storage.blobs.upload_url(key), key=key)
 
     # ---- helpers ------------------------------------------------------------------------------
 
     def _refuse(self, org: str, pipeline_id: str, token: str, errors: list[str]) -> None:
         for error in errors:
             self._engine.refuse_task(org, pipeline_id, token, error)
-
-    @contextmanager
-    def _listed_followers(self) -> Iterator[tuple[CloudPipeline, WorkerEntry]]:
-        org, pipeline_id, worker_id = _who(self._me)
-        with self._engine.reading(org, pipeline_id) as live:
-            yield live, _is_registered(live, worker_id)
-
-    def _now(self) -> float:
-        return self._cloud.timing.clock()
-
-
-def _output_in(call: WorkerLogChunk) -> bytes:
-    """Return the output in a chunk."""
-    try:
-        data = base64.b64decode(call.data, validate=True)
-        if call.packed:
-            data = zlib.decompressobj(wbits=31).decompress(data, MAX_CHUNK + 1)
-    except (ValueError, zlib.error) as error:  # binascii.Error is a ValueError
-        raise RefusedError(
-            f"{call.path}: the chunk of output is not valid base64 or gzip: {error}"
-        ) from error
-    maximum = MAX_CHUNK if call.packed else MAX_CHUNK_DATA
-    if len(data) > maximum:
-        raise RefusedError(
-            f"{call.path}: a chunk of output has at most {maximum} bytes, got more; split it"
-        )
-    return data
 
 
 def _failure(call: WorkerEnd) -> StartFailure | None:
@@ -647,31 +529,6 @@ def _may_be_replaced(worker: WorkerEntry, pool: Pool) -> bool:
     return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
 
 
-def _who(identity: Identity) -> tuple[str, str, str]:
-    if identity.worker is None:
-        raise WorkerGoneError("this call is for workers")
-    pipeline_id, _, worker_id = identity.worker
-    return identity.org, pipeline_id, worker_id
-
-
-def _is_registered(live: CloudPipeline, worker_id: str) -> WorkerEntry:
-    worker = live.registry.workers.get(worker_id)
-    if worker is None:
-        raise WorkerGoneError(
-            f"{live.id}: worker {worker_id} is no longer part of the pipeline; stop and leave"
-        )
-    return worker
-
-
 def _has_begun(worker: WorkerEntry, claim: Claim | None) -> bool:
     """Return whether a claim has started the latest command of a worker."""
     return claim is not None and worker.token == claim.token
-
-
-def _has_received(worker: WorkerEntry | None, call: WorkerLogChunk | LogUpload | Report) -> bool:
-    return worker is not None and worker.has_had(call.path, call.attempt)
-
-
-def _check_had(worker: WorkerEntry, call: WorkerLogChunk | LogUpload | Report) -> None:
-    if not _has_received(worker, call):
-        raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")

@@ -17,8 +17,8 @@ from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import AvailableImage, content_of
 from conducto_core.programs.rules.fingerprints import changed_names, fingerprint
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_local.cache.store import CachedOutcome, SqliteCache
 from conducto_local.engine.port import BuiltImage, UnbuiltImage

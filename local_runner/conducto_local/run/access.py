@@ -9,7 +9,7 @@ from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import AttemptRecord, Period, Wait
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
-from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.notifications.store import RulesFile
 from conducto_local.run.context import EngineContext

@@ -15,8 +15,8 @@ from conducto_core.command.text import script_of
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.rules import Attempt, payload_of, read_sources, sources_of
 from conducto_core.run.model.states import Cause, StopReason
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.services.rules import variables
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import Limits

@@ -17,10 +17,11 @@ from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
 from conducto_core.run.rules.admission import QueuedAttempt, QueueLimit
+from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
 from conducto_core.run.rules.machine import advance
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd
 from conducto_core.run.rules.pipeline_state import PipelineState
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent import process as descriptors

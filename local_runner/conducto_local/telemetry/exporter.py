@@ -21,7 +21,7 @@ from conducto.api.config import Config
 from conducto_core.activity.model import Activity, ActivityParams
 from conducto_core.limits.rules import LimitTable
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.telemetry.rules.metrics import Counting, Point, gauges_of
 from conducto_core.telemetry.rules.spans import BATCH, Run, batches, read_headers, run_of, spans_of
 from conducto_local.agent.state_dir import StateDir

@@ -15,15 +15,17 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import DefinitionError
 from conducto_cli.cache.plan import PlannedCache
-from conducto_cli.launch.plan_command import (
+from conducto_cli.launch.known_runs import (
     EarlierRun,
     Known,
-    _estimate,
     earlier_runs,
     known_memory,
     known_runs,
-    launch_price,
     medians,
+)
+from conducto_cli.launch.plan_command import (
+    _estimate,
+    launch_price,
     plan_document,
     plan_lines,
     program_plan,

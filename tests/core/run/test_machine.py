@@ -8,8 +8,9 @@ import pytest
 from conducto_core.errors import TransitionError
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
 from conducto_core.run.rules.machine import advance, settled
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Callback
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Pipeline
 from support.laws import law
 from support.random_trees import TREES, act, finish, ordered

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from conducto_core.asl.rules.states import Residual, residual
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.machine import advance
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.laws import law
 from support.random_trees import SILENT_TREES, act

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from conducto_core.run import handlers as tree_pages
 from conducto_core.run.model.params import TreeParams
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, child_path
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.workers.rules.pools import MAX_COMPARED, exec_in_need, kind_of_exec
 from support.trees import lazy, leaf, parallel, pipeline, serial
 

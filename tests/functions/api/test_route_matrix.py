@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.functions.people.test_people import ORG, Office
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.api.transfers import new_key
-from chalicelib.api.websocket import FORBIDDEN, Sockets
+from chalicelib.api.websocket import FORBIDDEN
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, membership_digest
 from chalicelib.run import effects as event_push
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.operation import AnyOperation, Permission
@@ -106,8 +106,8 @@ class Matrix(Office):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder=folder)
         self.world.cloud = self.world.over(refs=NoRefs())
-        self.world.engine = CommandProcessor(self.world.cloud)
-        self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
+        self.world.services = Services(self.world.cloud)
+        self.api = self.world.services.api(lambda _caller: MemoryResponses())
         self.join("target", Role.VIEWER)
         self.callers: dict[str, Identity | None] = {"no token": None}
         self.callers |= {role.value: self.known(self.join(f"{role}-user", role)) for role in Role}
@@ -229,7 +229,7 @@ def test_socket_of_another_organisation_follows_nothing(tmp_path: Path) -> None:
     matrix = Matrix(tmp_path)
     world = matrix.world
     stranger = matrix.join("stranger", Role.OWNER, org="other")
-    sockets = Sockets(world.engine)
+    sockets = world.services.sockets
     sockets.connect("c1", {"authorization": f"Bearer {stranger}"})
 
     sockets.message("c1", json.dumps({"subscribe": matrix.pipeline}))
@@ -242,7 +242,7 @@ def test_open_socket_of_a_removed_member_gets_nothing_more(tmp_path: Path) -> No
     matrix = Matrix(tmp_path)
     world = matrix.world
     token = matrix.join("bob", Role.VIEWER)
-    sockets = Sockets(world.engine)
+    sockets = world.services.sockets
     sockets.connect("c1", {"authorization": f"Bearer {token}"})
     sockets.message("c1", json.dumps({"subscribe": matrix.pipeline}))
     assert [name for name, _ in world.connections.followers(matrix.pipeline)] == ["c1"]

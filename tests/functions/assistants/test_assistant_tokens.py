@@ -9,7 +9,7 @@ import pytest
 from tests.functions.people.test_people import Office
 
 from chalicelib.api.callers import is_program
-from chalicelib.api.websocket import FORBIDDEN, Sockets
+from chalicelib.api.websocket import FORBIDDEN
 from chalicelib.people.tokens import digest_of
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.approvals.operations import DECIDE_APPROVAL
@@ -210,7 +210,7 @@ def test_pace_of_an_assistant_is_limited(office: Office) -> None:
 
 def test_assistant_opens_no_socket(office: Office) -> None:
     token = assistant(office, "read")
-    sockets = Sockets(office.world.engine)
+    sockets = office.world.services.sockets
 
     answer = sockets.connect("c1", {"authorization": f"Bearer {token}"})
 

@@ -16,9 +16,9 @@ from chalicelib.aws.s3 import S3Bucket
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.run.model import HealthChecked
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import JournalStore
 from chalicelib.secrets.aws import SecretsManager
+from chalicelib.services import Services
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.world import LARGE, ME, World
 from support.trees import parallel
@@ -98,7 +98,7 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
 def test_lost_race_does_not_reread_immutable_data(counted: Counted) -> None:
     world = counted.world
     pipeline = world.launch(parallel("a", "b"))
-    slow, fast = CommandProcessor(world.cloud), CommandProcessor(world.cloud)
+    slow, fast = (Services(world.cloud).engine for _ in range(2))
     lost: list[int] = []
 
     def decide(live: Any) -> HealthChecked:

@@ -13,10 +13,8 @@ from tests.fakes.cloud import FakeProvider
 
 from chalicelib.billing.metering import Charging, WorkerTime
 from chalicelib.billing.port import HookEvent, Subscription
-from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
-from chalicelib.people.handlers import CloudOrganisation
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.billing.rules import LIVE, BillingPlan, Rates, Remedies, Status
 from conducto_core.workers.rules.fargate import Size
 from conducto_emulator.stripe.account import StripeAccount
@@ -88,8 +86,8 @@ class Billed(RuleBasedStateMachine):
         self.world.cloud = self.world.over(
             billing=ports, remedies=lambda: remedies, web_app=lambda: "https://app.example"
         )
-        self.world.engine = CommandProcessor(self.world.cloud)
-        self.run = BillingRun(self.world.engine, ports)
+        self.world.services = Services(self.world.cloud)
+        self.run = self.world.services.billing_run(ports)
         self.workers: dict[str, tuple[float, Size]] = {}
         self.number = 0
         self.lives: list[list[float]] = []
@@ -139,7 +137,7 @@ class Billed(RuleBasedStateMachine):
     @precondition(lambda self: not self.live())
     @rule()
     def subscribe(self) -> None:
-        CloudOrganisation(self.world.engine, ME)._checkout()
+        self.world.services.billing(ME)._checkout()
         org = {"customer": self.stripe.customer, "_metadata": {"org": ME.org}}
         session = self.stripe.account.add("cs", "session", **org, _prices=self.stripe.prices())
         self.stripe.account.subscribe(session, "4242424242424242")
@@ -247,7 +245,7 @@ class Billed(RuleBasedStateMachine):
         account = self.records.account(ME.org)
         if account is None or not account.subscription:
             return
-        status = CloudOrganisation(self.world.engine, ME)._status()
+        status = self.world.services.billing(ME)._status()
         for parts in (status.days, status.pipelines):
             assert abs(sum(each.dollars for each in parts) - status.accrued) < 1e-6
 

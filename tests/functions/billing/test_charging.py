@@ -12,9 +12,7 @@ from tests.fakes.cloud import FakeProvider
 
 from chalicelib.billing.metering import Charging, WorkerTime
 from chalicelib.billing.port import HookEvent, PaymentAccount, Subscription
-from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.store import JournalStore
 from chalicelib.secrets.injection import org_scope
 from chalicelib.workers.port import Shell, TaskEnd
@@ -84,7 +82,7 @@ class Shop:
         self.mails: list[tuple[str, str]] = []
         self.password: str | None = None
         self.tried = 0
-        self.run = BillingRun(self.world.engine, ports)
+        self.run = self.world.services.billing_run(ports)
         self.records.put_account(PaymentAccount(ME.org, "cus_acme"))
 
     def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
@@ -234,7 +232,7 @@ def test_usage_counts_in_one_period_after_another_subscription_in_the_hour(shop:
     shop.world.now += 60
     shop.again(since=shop.world.now, period_start=shop.world.now)
     shop.run.subscriptions.refresh(ME.org)
-    status = CloudOrganisation(shop.world.engine, ME)._status()
+    status = shop.world.services.billing(ME)._status()
     assert (status.status, status.accrued, status.days) == ("active", 0.0, ())
     assert (status.plan, status.starts) == ("free", HOUR + 3600)
     shop.run._charging.observe(ME.org, replace(worker, until=shop.world.now))
@@ -250,7 +248,7 @@ def test_usage_counts_in_one_period_after_another_subscription_in_the_hour(shop:
     shop.run._charging.observe(ME.org, replace(worker, until=HOUR + 3700.0))
     totals = shop.records.hours(ME.org, HOUR, shop.world.now)
     assert [(each.moment, each.vcpu_seconds) for each in totals][:1] == [(HOUR + 300, 600.0)]
-    status = CloudOrganisation(shop.world.engine, ME)._status()
+    status = shop.world.services.billing(ME)._status()
     assert status.accrued == pytest.approx(sum(each.dollars for each in status.days))
     assert {each.id for each in status.pipelines} == {"abc", pipeline}
     paid = [each.vcpu_seconds for each in status.pipelines if each.id == "abc"]
@@ -551,7 +549,7 @@ def test_foreign_subscription_and_other_mode_change_nothing(shop: Shop) -> None:
 def test_organisation_with_a_subscription_is_not_deleted(shop: Shop) -> None:
     shop.subscribe()
     shop.deliver()
-    organisation = CloudOrganisation(shop.world.engine, ME)
+    organisation = shop.world.services.people(ME)
     asked = DeleteOrganisationParams(org=ME.org, confirm=ME.org)
 
     with pytest.raises(RefusedError, match="conducto billing portal"):

@@ -9,9 +9,9 @@ import pytest
 from chalicelib.cache.store import TableCache
 from chalicelib.errors import ThrottledError
 from chalicelib.logs.port import LogKey
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules import snapshots
 from chalicelib.secrets.injection import user_scope
+from chalicelib.services import Services
 from conducto_core.run.model.states import Cause
 from support.cloud.world import World
 from support.trees import leaf, parallel, serial
@@ -194,7 +194,7 @@ def test_another_lambda_has_the_same_state_after_decisions() -> None:
     world = World()
     launch(world)
     second = launch(world)
-    other = CommandProcessor(world.cloud)
+    other = Services(world.cloud).engine
     with world.engine.reading("acme", second) as one, other.reading("acme", second) as two:
         assert snapshots.snapshot_of(one).state == snapshots.snapshot_of(two).state
 
@@ -398,7 +398,7 @@ def test_a_snapshot_has_the_commands_that_wait() -> None:
     world.launch(serialized())
     world.serve()
     second = world.launch(serialized())
-    other = CommandProcessor(world.cloud)
+    other = Services(world.cloud).engine
     with world.engine.reading("acme", second) as one, other.reading("acme", second) as two:
         assert one.same_commands
         assert snapshots.snapshot_of(one).state == snapshots.snapshot_of(two).state

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.triggers.github_app import GithubAppSetup
-from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.coverage.model import CoverageCounts, FileCoverage
 from conducto_core.errors import RefusedError
@@ -108,9 +106,7 @@ class Site:
         )
         me = Identity(ME.org, ME.user, permissions_of(role))
         asyncio.run(
-            CloudOrganisation(self.world.engine, me).put_trigger(
-                t.TriggerParams(name="app"), request
-            )
+            self.world.services.triggers(me).put_trigger(t.TriggerParams(name="app"), request)
         )
 
     def launch(self, tree: dict[str, Any], **more: str) -> str:
@@ -151,9 +147,9 @@ class Site:
         headers = github_headers("check_run", body, secret=app.webhook_secret)
         assert self.hooks.receive("acme~~github", headers, body).status == 202
         while self.invoked:
-            TriggerRun(self.world.engine).process(*self.invoked.pop(0))
+            self.world.services.trigger_run.process(*self.invoked.pop(0))
         params = t.TriggerParams(name="app")
-        found = CloudOrganisation(self.world.engine, ME).list_deliveries(params)
+        found = self.world.services.triggers(ME).list_deliveries(params)
         return asyncio.run(found).deliveries[0]
 
 

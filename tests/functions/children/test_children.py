@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,7 +91,7 @@ def started(tree: Any) -> Command:
     build_images(world)
     world.serve()
     answers: defaultdict[tuple[str, str], MemoryResponses] = defaultdict(MemoryResponses)
-    return Command(world, Api(world.engine, answers.__getitem__), pipeline_id)
+    return Command(world, world.services.api(answers.__getitem__), pipeline_id)
 
 
 def test_command_launches_children_and_reads_their_states(command: Command) -> None:
@@ -226,10 +225,9 @@ def test_throttled_read_of_the_attempt_is_a_problem(command: Command) -> None:
     def reading(*_: str) -> Any:
         raise ThrottledError("Rate exceeded")
 
-    engine: Any = SimpleNamespace(
-        cloud=command.world.engine.cloud, builds=command.world.engine.builds, reading=reading
-    )
-    command.api = Api(engine, lambda _: MemoryResponses())
+    engine: Any = command.world.engine
+    engine.reading = reading
+    command.api = command.world.services.api(lambda _: MemoryResponses())
 
     status, problem = command.launch()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud import FakeBlobs
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.api.transfers import StagedDownload, Upload
 from chalicelib.data.copy_jobs import (
     HANDED_SECONDS,
@@ -21,6 +21,7 @@ from chalicelib.data.copy_jobs import (
     write_progress,
 )
 from chalicelib.data.function import LocalDataFiles, serve
+from chalicelib.services import Services
 from conducto_core.api.cloud_operations import PREPARING
 from conducto_core.data import operations as data
 from conducto_core.errors import NotFoundError, RefusedError
@@ -62,7 +63,7 @@ class Place:
         self.world = World(folder=folder)
         self.data = Held(folder, self.world.blobs)
         self.world.cloud = self.world.over(data=self.data)
-        self.world.engine = type(self.world.engine)(self.world.cloud)
+        self.world.services = Services(self.world.cloud)
         self.id = self.world.launch(leaf("a"), run=False)
         self.folder = folder / pipeline_directory(self.id).lstrip("/")
         self.folder.mkdir(parents=True)
@@ -268,7 +269,7 @@ def test_running_copy_reports_its_progress() -> None:
 
 
 def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
-    api = Api(place.world.engine, lambda _caller: None)  # type: ignore[arg-type, return-value]
+    api = place.world.services.api(lambda _caller: None)  # type: ignore[arg-type, return-value]
     request = Request({"id": place.id}, (("name", "large"),), {}, b"")
 
     place.world.tokens.put("mine", ME, expires=None)

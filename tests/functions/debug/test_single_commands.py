@@ -9,7 +9,7 @@ import pytest
 from tests.functions.remote.test_remote_shells import COLLEAGUE, Desk
 
 from chalicelib.debug.commands import MAX_CONTAINERS, FailureCommands
-from chalicelib.debug.sessions import COMMAND_SECONDS, DebugSessions
+from chalicelib.debug.sessions import COMMAND_SECONDS
 from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import user_scope
 from conducto_core.api.operation import Permission
@@ -27,7 +27,9 @@ class Room(Desk):
 
     def execute(self, command: str = "ls", me: Identity = ME, **more: object) -> ExecResult:
         request = ExecRequest(**{"path": "/build", "command": command, **more})
-        commands = FailureCommands(self.world.engine, DebugSessions(self.world.engine), wait=0.0)
+        commands = FailureCommands(
+            self.world.shells, lambda: self.world.now, self.world.services.shells, wait=0.0
+        )
         return commands.execute(me, self.id, request)
 
     def opened(self) -> RemoteShell:

@@ -11,7 +11,7 @@ from tests.functions.people.test_people import ORG, Office
 
 from chalicelib.events.aws import EventBridgeRules
 from chalicelib.events.handlers import EventHooks, take_bus_event
-from chalicelib.schedules.handlers import schedule_runner, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from chalicelib.triggers.port import GitRef
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.events import operations as ops
@@ -107,7 +107,7 @@ class Shop:
 
     def process(self) -> None:
         while self.started:
-            asyncio.run(schedule_runner(self.world.engine).serve(*self.started.pop(0)))
+            asyncio.run(self.world.services.schedule_runner().serve(*self.started.pop(0)))
 
     def sent(self, payload: Any, **headers: str) -> dict[str, Any]:
         self.world.now += 1
@@ -142,7 +142,7 @@ def test_lost_invocation_is_made_up_for_by_the_minute_rule(shop: Shop) -> None:
     assert shop.send({"a": 1}) == 202
     assert shop.firings()[0]["state"] == "pending"
 
-    serve_schedules(shop.world.engine)
+    serve_schedules(shop.world.services.schedule_runner(), shop.world.cloud.timing.clock)
 
     assert shop.firings()[0]["state"] == "launched"
 
@@ -262,7 +262,7 @@ def test_replay_fires_again_with_the_masked_payload() -> None:
     assert (status, again["state"], again["cause"]) == (200, "launched", "replay")
     assert again["pipeline"] != first["pipeline"]
     assert again["event"]["mark"] == first["event"]["mark"]
-    tree = shop.world.engine.cloud.records.store.record(ORG, again["pipeline"])
+    tree = shop.world.records.store.record(ORG, again["pipeline"])
     assert tree is not None
 
     missing = {"name": "orders", "firing": "0"}
@@ -277,7 +277,7 @@ def test_debounced_trigger_fires_once_with_the_last_event() -> None:
     assert [one["state"] for one in shop.firings()] == ["pending", "skipped", "skipped"]
 
     shop.world.now += 31
-    serve_schedules(shop.world.engine)
+    serve_schedules(shop.world.services.schedule_runner(), shop.world.cloud.timing.clock)
 
     last = shop.firings()[0]
     assert (last["state"], last["event"]["count"]) == ("launched", 3)

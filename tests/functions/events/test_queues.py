@@ -13,7 +13,7 @@ from tests.functions.people.test_people import ORG
 
 from chalicelib.events.aws import HIDDEN_SECONDS, SqsQueues
 from chalicelib.events.queues import take_messages
-from chalicelib.schedules.handlers import schedule_runner, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from conducto_core.errors import RefusedError
 from conducto_core.events import operations as ops
 from conducto_core.events.model import StoredEvent
@@ -73,7 +73,7 @@ class QueueShop(Shop):
         def serve(org: str, name: str) -> None:
             if not served:
                 raise RuntimeError("the function was stopped")
-            asyncio.run(schedule_runner(self.world.engine).serve(org, name))
+            asyncio.run(self.world.services.schedule_runner().serve(org, name))
 
         return take_messages(
             self.world.cloud.events.schedules, self.world.cloud.timing.clock, messages, serve
@@ -124,7 +124,7 @@ def test_stored_batch_is_launched_by_the_minute_rule(shop: QueueShop) -> None:
     assert shop.deliver(shop.message(1, {}), served=False) == []
     assert shop.firings("load")[0]["state"] == "pending"
 
-    serve_schedules(shop.world.engine)
+    serve_schedules(shop.world.services.schedule_runner(), shop.world.cloud.timing.clock)
 
     assert shop.firings("load")[0]["state"] == "launched"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.images.builds import context_key
+from chalicelib.services import Services
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import ImageSources
@@ -175,7 +176,7 @@ def test_second_of_two_concurrent_continuations_is_refused(world: World) -> None
     pipeline = ran(world, tree(a="true"))
     late = World()
     late.__dict__.update(world.__dict__)
-    late.engine = type(world.engine)(world.over(store=Overtaken(world, pipeline)))
+    late.services = Services(world.over(store=Overtaken(world, pipeline)))
 
     with pytest.raises(RefusedError, match="has changed since the plan was made; try again"):
         late.continue_with(pipeline, tree(a="echo mine"), program=SCRIPT)

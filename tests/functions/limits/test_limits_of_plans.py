@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import FREE, FULL, Billing, BillingPlan, Remedies, Status
 from conducto_core.errors import RefusedError
@@ -131,7 +131,7 @@ def test_documented_plans_are_those_of_the_code() -> None:
 def test_workers_wait_at_the_spend_limit_and_start_when_it_is_raised() -> None:
     world = World(BillingPlan(max_pipelines=9, exec_minutes=None))
     world.cloud = world.over(remedies=lambda: Remedies(billing=True))
-    world.engine = CommandProcessor(world.cloud)
+    world.services = Services(world.cloud)
     paying = Billing(Status.ACTIVE)
     world.orgs.set_billing(ME.org, paying, 10.0, fetched=1.0)
     world.orgs.set_limit(ME.org, 10.0, 15)

@@ -19,11 +19,11 @@ from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.limits.named_limits import GRACE, NamedLimits, lease_of
 from chalicelib.limits.store import TableLimits
 from chalicelib.run.group_commit import BusyError
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.workers.handlers import WorkerGoneError
+from chalicelib.services import Services
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.limits.rules import WAIT_LEASE, Lease, LeasedLimits, from_json, to_json
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.tree.model import NamedLimit
 from conducto_core.workers.model import ClaimDecision
 from support.cloud.aws import TABLE, aws
@@ -185,7 +185,7 @@ def test_a_claim_that_is_overtaken_keeps_the_limits_of_the_running_attempt(world
     def overtake() -> None:
         won.append(hand.desk.claim(hand.identity, claim).decision)
 
-    slow = CommandProcessor(world.over(store=Overtaken(world, overtake)))
+    slow = Services(world.over(store=Overtaken(world, overtake)))
     decision = WorkerCalls(slow).claim(hand.identity, claim).decision
 
     assert won == [decision] == [ClaimDecision.RUN]
@@ -204,7 +204,7 @@ def test_a_claim_that_fails_releases_the_limits_that_it_has_acquired(world: Worl
     (hand,) = world.start_workers()
     offer = world.poll(hand.instructions.activity)
     assert offer is not None
-    failing = WorkerCalls(CommandProcessor(world.over(vault=Throttled())))
+    failing = WorkerCalls(Services(world.over(vault=Throttled())))
 
     with pytest.raises(BusyError):
         failing.claim(hand.identity, claim_of(offer))
@@ -235,7 +235,7 @@ def test_a_claim_whose_worker_is_lost_meanwhile_releases_its_limits(world: World
                 raise ConflictError(pipeline)
             return real.commit(*entry)
 
-    calls = WorkerCalls(CommandProcessor(world.over(store=Overtaken())))
+    calls = WorkerCalls(Services(world.over(store=Overtaken())))
     with pytest.raises(WorkerGoneError):
         calls.claim(hand.identity, claim_of(offer))
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from tests.fakes.cloud import FakeMachines
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.secrets.handlers import VaultSecrets
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.command.json_logs import JsonLines, LambdaLines, log_fields, set_up
@@ -178,7 +178,7 @@ def test_line_of_a_worker_call_names_the_command_and_no_secret(
     body = Report(path="/", attempt=1, exit_code=0).model_dump_json().encode()
     request = Request({}, (), {"content-type": "application/json"}, body)
 
-    response = Api(world.engine, lambda _: MemoryResponses()).call(REPORT, hand.identity, request)
+    response = world.services.api(lambda _: MemoryResponses()).call(REPORT, hand.identity, request)
 
     assert response.status == 200, response.body
     (line,) = [line for line in lines_of(written) if line["message"] == "an effect failed"]

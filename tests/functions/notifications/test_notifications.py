@@ -11,6 +11,7 @@ from chalicelib.errors import ThrottledError
 from chalicelib.notifications.sender import LEASE, NotificationSender
 from chalicelib.run.store import JournalStore
 from chalicelib.secrets.injection import org_scope, user_scope
+from chalicelib.services import Services
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
 from conducto_core.notifications.messages import TRIES
@@ -130,7 +131,7 @@ def test_another_lambda_reads_the_same_and_counts_on(
     world: World, messenger: NotificationSender
 ) -> None:
     pipeline = ran(world)
-    world.engine = type(world.engine)(world.cloud)
+    world.services = Services(world.cloud)
     world.control(pipeline, "reset", "/a")
     world.run_out()
 

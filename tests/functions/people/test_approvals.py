@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from chalicelib.people.port import Identity
-from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.rules import snapshots
 from conducto.errors import DefinitionError
 from conducto_core.approvals.model import DecideApproval
@@ -49,7 +48,7 @@ def decide(
     world: World, id_: str, me: Identity, *, approve: bool = True, attempt: int | None = None
 ) -> AttemptRecord:
     request = DecideApproval(path="/ask", approve=approve, comment="as agreed", attempt=attempt)
-    server = CloudPipelines(world.engine, me)
+    server = world.services.pipelines(me)
     return asyncio.run(server.decide_approval(PipelineParams(id=id_), request))
 
 
@@ -110,7 +109,7 @@ def act(world: World, id_: str, me: Identity, action: Action, *paths: str, **mor
         changes=None if changes is None else Changes.model_validate(changes),
         **more,
     )
-    asyncio.run(CloudPipelines(world.engine, me).control(PipelineParams(id=id_), request))
+    asyncio.run(world.services.pipelines(me).control(PipelineParams(id=id_), request))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +165,7 @@ def test_change_behind_a_waiting_approval_is_shown_and_asks_again(
     act(world, waiting, member, Action.MODIFY, "/release", changes={"command": "echo evil"})
     world.serve()
 
-    found = asyncio.run(CloudPipelines(world.engine, admin).list_approvals()).approvals
+    found = asyncio.run(world.services.pipelines(admin).list_approvals()).approvals
     said = ("withdrawn after a change: member modified /release",)
     assert [(one.approval.attempt, one.approval.withdrawn) for one in found] == [(2, said)]
     with world.engine.reading(ME.org, waiting) as live:
@@ -194,7 +193,7 @@ def test_change_behind_a_waiting_approval_is_shown_and_asks_again(
 
 
 def asked(world: World, me: Identity) -> list[tuple[str, str]]:
-    found = asyncio.run(CloudPipelines(world.engine, me).list_approvals()).approvals
+    found = asyncio.run(world.services.pipelines(me).list_approvals()).approvals
     return [(one.pipeline, one.approval.path) for one in found]
 
 
@@ -248,7 +247,7 @@ def test_values_of_a_form_reach_the_command_and_the_result(world: World) -> None
     fields = {"version": str, "canary": 10}
     id_ = world.launch(serial(approve("ask", fields=fields), leaf("release", results=["/ask"])))
     world.serve()
-    server = CloudPipelines(world.engine, person(Role.ADMIN))
+    server = world.services.pipelines(person(Role.ADMIN))
     params = PipelineParams(id=id_)
     with pytest.raises(DefinitionError, match="/ask: version has no value"):
         asyncio.run(server.decide_approval(params, DecideApproval(path="/ask", approve=True)))

@@ -10,15 +10,14 @@ from tests.functions.api.test_route_matrix import Matrix
 from tests.functions.people.test_people import ORG, Office
 from tests.functions.triggers.test_triggers import Site
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.api.transfers import new_key
-from chalicelib.api.websocket import Sockets
 from chalicelib.errors import ThrottledError
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.store.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.store import JournalStore
+from chalicelib.services import Services
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.operation import Bytes, Permission
@@ -58,7 +57,7 @@ class Desk(Office):
     def use_log(self, log: type[TableAuditLog]) -> None:
         """Serve requests with another kind of audit log."""
         self.world.use(audit=log(self.world.table, lambda: self.world.now))
-        self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
+        self.api = self.world.services.api(lambda _caller: MemoryResponses())
 
     def known(self, token: str) -> Identity:
         found = self.world.tokens.find(digest_of(token))
@@ -152,13 +151,13 @@ def interrupted_desk(**more: Any) -> Desk:
     store = Interruptible(desk.world.table, desk.world.blobs, desk.world.orgs)
     desk.world.use(store=store)
     desk.pipeline = desk.world.launch(serial(leaf("a")), run=False)
-    api = Api(desk.world.engine, lambda _caller: MemoryResponses())
+    api = desk.world.services.api(lambda _caller: MemoryResponses())
     request = Request({"id": desk.pipeline}, (), {}, json.dumps(SKIP).encode(), "r-1")
     store.armed = True
     with pytest.raises(ProcessKilledError):
         api.call(CONTROL, desk.owner, request)
     store.armed = False
-    desk.world.engine = CommandProcessor(desk.world.cloud)  # another process
+    desk.world.services = Services(desk.world.cloud)  # another process
     return desk
 
 
@@ -228,7 +227,7 @@ def test_interrupted_sign_in_has_an_entry_of_its_member() -> None:
     world.use(tokens=tokens, people=people)
     person = VerifiedPerson("https://issuer", "p", "ann@acme.example", 1e9)
     people.join(ORG, Member(user="ann", role=Role.OWNER, joined=0.0), person=person)
-    api = Api(world.engine, lambda _caller: MemoryResponses())
+    api = world.services.api(lambda _caller: MemoryResponses())
     caller = Identity("", "", frozenset({"sign_in"}), token="digest", person=person)
     tokens.armed = True
 
@@ -277,7 +276,7 @@ def test_deep_json_of_a_webhook_is_refused() -> None:
 
 
 def test_deep_json_on_a_socket_is_refused(desk: Desk) -> None:
-    sockets = Sockets(desk.world.engine)
+    sockets = desk.world.services.sockets
     sockets.connect("c1", {"authorization": f"Bearer {desk.token('ann')}"})
 
     sockets.message("c1", DEEP.decode())

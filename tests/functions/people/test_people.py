@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.api.callers import FRESH_SECONDS
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.errors import ThrottledError
 from chalicelib.people.members import FRESH_SECONDS as FRESH_SESSION
 from chalicelib.people.port import Identity, VerifiedPerson
@@ -50,7 +50,7 @@ class Office:
 
     def __init__(self, **more: Any) -> None:
         self.world = World(**more)
-        self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
+        self.api = self.world.services.api(lambda _caller: MemoryResponses())
         self.client = ""
 
     def join(self, user: str, role: Role = Role.MEMBER, org: str = ORG, **more: Any) -> str:
@@ -125,7 +125,7 @@ def test_change_of_a_role_takes_effect_within_five_seconds_in_an_open_session(
 ) -> None:
     owner, bob = office.join("ann", Role.OWNER), office.join("bob", Role.MEMBER)
     session = office.world.tokens.find(digest_of(bob))  # API Gateway caches it for minutes
-    other_process = Api(office.world.engine, lambda _caller: MemoryResponses())
+    other_process = office.world.services.api(lambda _caller: MemoryResponses())
     assert office.call_as(SECRETS, session)[0] == 200
 
     assert office.call(operations.CHANGE_ROLE, owner, {"role": "viewer"}, user="bob")[0] == 200
@@ -141,7 +141,7 @@ def test_change_of_a_role_takes_effect_within_five_seconds_in_an_open_session(
 def test_removed_member_cannot_read_after_five_seconds_in_any_process(office: Office) -> None:
     owner, bob = office.join("ann", Role.OWNER), office.join("bob", Role.ADMIN)
     session = office.world.tokens.find(digest_of(bob))
-    here, elsewhere = office.api, Api(office.world.engine, lambda _caller: MemoryResponses())
+    here, elsewhere = office.api, office.world.services.api(lambda _caller: MemoryResponses())
     office.api = elsewhere
     assert office.call_as(LIST, session)[0] == 200
     office.api = here
@@ -252,7 +252,7 @@ def test_demoted_member_does_not_promote_themselves_in_another_process(
     office: Office, role: Role
 ) -> None:
     owner, bob = office.join("ann", Role.OWNER), office.join("bob", role)
-    here, elsewhere = office.api, Api(office.world.engine, lambda _caller: MemoryResponses())
+    here, elsewhere = office.api, office.world.services.api(lambda _caller: MemoryResponses())
     session = office.world.tokens.find(digest_of(bob))
     office.api = elsewhere
     assert office.call_as(LIST, session)[0] == 200
@@ -850,7 +850,7 @@ def test_interrupted_erasure_continues_with_the_same_name(tmp_path: Path) -> Non
     audit = SlowAudit(office.world.table, lambda: office.world.now)
     audit.office = office
     office.world.use(audit=audit)
-    office.api = Api(office.world.engine, lambda _caller: MemoryResponses())
+    office.api = office.world.services.api(lambda _caller: MemoryResponses())
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
     office.call(operations.LEAVE, bob)
     other = Office(folder=tmp_path)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.api.followers import Followers
-from chalicelib.api.websocket import FORBIDDEN, Sockets
+from chalicelib.api.websocket import FORBIDDEN
 from chalicelib.people.admin import Administration
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import FRAME_LIMIT
 from chalicelib.run import effects as event_push
 from conducto_core.run import views
@@ -113,7 +112,7 @@ def test_message_is_answered_even_if_its_connection_cannot_be_closed(world: Worl
     world.tokens.revoke_once("token of c1")
     world.gateway.broken.add("c1")
 
-    response = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
+    response = world.services.sockets.message("c1", f'{{"subscribe": "{pipeline}"}}')
 
     assert response == FORBIDDEN
 
@@ -153,5 +152,5 @@ def test_ending_a_session_closes_its_connections(world: World) -> None:
     world.connections.opened("c2", "a session", parent.token)
 
     session = replace(ME, token="a session", parent=parent.token, kind="session")
-    asyncio.run(CloudOrganisation(world.engine, session).end_session())
+    asyncio.run(world.services.sign_in(session).end_session())
     assert world.gateway.closed == ["c2"]

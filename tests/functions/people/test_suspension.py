@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
+from chalicelib.people.handlers import CloudPeople
 from chalicelib.people.port import Identity, VerifiedRun
 from chalicelib.people.tokens import digest_of
 from chalicelib.secrets.injection import org_scope
-from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, RefusedError
@@ -64,7 +63,11 @@ class Site:
         host.files["acme/app", SHA, t.CONFIG_FILE] = "[push]\ncommand = python p.py\n"
         host.tokens.add("")  # public
         trust = s.TrustRequest(repository="123", ref="refs/heads/main")
-        asyncio.run(self.of("bob").put_trust(s.TrustParams(name="ci"), trust))
+        asyncio.run(
+            self.world.services.sign_in(self.identity("bob")).put_trust(
+                s.TrustParams(name="ci"), trust
+            )
+        )
         rule = RuleRequest.model_validate({"channel": "slack", "to": "#ops", "on": ["failure"]})
         pipelines = self.world.pipelines(self.identity("bob"))
         asyncio.run(pipelines.put_notification_rule(RuleParams(name="chat"), rule))
@@ -82,13 +85,17 @@ class Site:
         assert member is not None
         return Identity("acme", user, permissions_of(member.role))
 
-    def of(self, user: str) -> CloudOrganisation:
-        return CloudOrganisation(self.world.engine, self.identity(user))
+    def of(self, user: str) -> CloudPeople:
+        return self.world.services.people(self.identity(user))
 
     def add(self, name: str, user: str = "bob", **more: Any) -> t.NewTrigger:
         fields = {"provider": "github", "repository": REPOSITORY, "api": self.host.url, **more}
         request = t.TriggerRequest.model_validate(fields)
-        return asyncio.run(self.of(user).put_trigger(t.TriggerParams(name=name), request))
+        return asyncio.run(
+            self.world.services.triggers(self.identity(user)).put_trigger(
+                t.TriggerParams(name=name), request
+            )
+        )
 
     def remove(self) -> m.MemberRemoved:
         return asyncio.run(self.of("ann").remove_member(m.MemberParams(user="bob")))
@@ -103,12 +110,12 @@ class Site:
 
     def suspended(self) -> list[tuple[str, str]]:
         """Return the records that the lists show as suspended."""
-        ann = self.of("ann")
-        rules = self.world.pipelines(self.identity("ann")).list_notification_rules()
+        ann, services = self.identity("ann"), self.world.services
+        rules = self.world.pipelines(ann).list_notification_rules()
         lists = {
-            "trust": asyncio.run(ann.list_trusts()).trusts,
+            "trust": asyncio.run(services.sign_in(ann).list_trusts()).trusts,
             "rule": asyncio.run(rules).rules,
-            "trigger": asyncio.run(ann.list_triggers()).triggers,
+            "trigger": asyncio.run(services.triggers(ann).list_triggers()).triggers,
         }
         return [(kind, one.name) for kind, found in lists.items() for one in found if one.suspended]
 
@@ -116,7 +123,7 @@ class Site:
         caller = Identity("", "", frozenset(), run=RUN, token=f"jwt-{self.world.now}")
         self.world.now += 1
         exchange = s.CiExchange(org="acme")
-        issued = CloudOrganisation(self.world.engine, caller).exchange_ci_token(exchange)
+        issued = self.world.services.sign_in(caller).exchange_ci_token(exchange)
         return asyncio.run(issued).token
 
     def push(self) -> t.Delivery:
@@ -125,10 +132,12 @@ class Site:
         delivery = f"d-{self.world.now}"
         headers = github_headers("push", body, delivery=delivery, secret=self.secret)
         assert self.hooks.receive("acme~app", headers, body).status == 202
-        TriggerRun(self.world.engine).process(*self.invoked.pop(0))
-        return asyncio.run(self.of("ann").list_deliveries(t.TriggerParams(name="app"))).deliveries[
-            0
-        ]
+        self.world.services.trigger_run.process(*self.invoked.pop(0))
+        return asyncio.run(
+            self.world.services.triggers(self.identity("ann")).list_deliveries(
+                t.TriggerParams(name="app")
+            )
+        ).deliveries[0]
 
     def messages_of_a_failure(self) -> int:
         self.world.launch(serial(leaf("a")), run=True)
@@ -187,7 +196,7 @@ def test_demotion_suspends_records_that_need_the_old_role(site: Site) -> None:
 
 def test_member_who_leaves_gets_the_list(site: Site) -> None:
     identity = Identity("acme", "bob", permissions_of(m.Role.ADMIN), parent="member:acme:bob")
-    left = asyncio.run(CloudOrganisation(site.world.engine, identity).leave_organisation())
+    left = asyncio.run(site.world.services.people(identity).leave_organisation())
 
     assert named(left.suspended) == EVERYTHING
 
@@ -233,7 +242,7 @@ def test_records_without_members_are_not_suspended() -> None:
     world = World()
     admin = Identity("acme", "root", permissions_of(m.Role.ADMIN))
     trust = s.TrustRequest(repository="123", ref="refs/heads/main")
-    organisation = CloudOrganisation(world.engine, admin)
+    organisation = world.services.sign_in(admin)
     asyncio.run(organisation.put_trust(s.TrustParams(name="ci"), trust))
 
     assert [one.suspended for one in asyncio.run(organisation.list_trusts()).trusts] == [False]

@@ -18,7 +18,7 @@ from chalicelib.remote.links import SILENT_SECONDS
 from chalicelib.remote.model import AgentKey
 from chalicelib.remote.relay import MAX_STORED
 from chalicelib.remote.store import TableAgents
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.api.cloud_operations import WHO_AM_I
 from conducto_core.api.operation import LinkClass
 from conducto_core.approvals.operations import DECIDE_APPROVAL
@@ -605,7 +605,7 @@ def test_idle_agent_costs_less_than_five_cents_a_month() -> None:
         )
         world.tokens = TableTokens(table, lambda: world.now)  # type: ignore[assignment]
         world.cloud = with_ports(world.cloud, tokens=world.tokens)
-        world.engine = CommandProcessor(world.cloud)
+        world.services = Services(world.cloud)
         world.connections = sockets  # type: ignore[assignment]
         agent = LinkedAgent(world)
         with calls_of(clients.get("dynamodb")) as calls:

@@ -13,9 +13,8 @@ from tests.fakes.cloud.workers import first_start
 from chalicelib.errors import PlanLimitError, ThrottledError
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, new_token
-from chalicelib.run.deletion import Retention
 from chalicelib.secrets.injection import org_scope, user_scope
-from chalicelib.workers.handlers import WorkerGoneError
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.command.task_layout import ENTER
@@ -84,7 +83,7 @@ class Desk:
 
     @property
     def desk(self) -> WorkerCalls:
-        return WorkerCalls(self.world.engine)
+        return WorkerCalls(self.world.services)
 
     def enter(self, shell: RemoteShell, me: Identity = ME):
         return asyncio.run(
@@ -265,7 +264,7 @@ def test_capacity_error_is_reported_and_leaves_no_shell(desk: Desk) -> None:
 
 
 def test_an_installation_may_have_none(desk: Desk) -> None:
-    desk.world.engine.cloud = desk.world.over(remote_debug=False)
+    desk.world.use(remote_debug=False)
 
     with pytest.raises(RefusedError, match=r"remote_debug is false.*omit --remote"):
         desk.open()
@@ -474,6 +473,6 @@ def test_pipeline_with_an_open_shell_is_not_archived_for_its_age(desk: Desk) -> 
     assert record is not None
     desk.world.now += (record.retention + 1) * DAY
 
-    assert Retention(desk.world.engine).run() == 0
+    assert desk.world.services.retention.run() == 0
     desk.end(shell)
-    assert Retention(desk.world.engine).run() == 1
+    assert desk.world.services.retention.run() == 1

@@ -16,6 +16,7 @@ from chalicelib.run.group_commit import BusyError
 from chalicelib.run.model import OutputsArrived, Submitted, TimeLimitsExpired, WorkerLost
 from chalicelib.run.port import Entry, TurnState, Waiting
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.errors import NotFoundError
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.states import State
@@ -65,16 +66,16 @@ def nothing_new(world: World) -> Input:
 def fold_inbox(world: World, pipeline: str, *, snapshot_every: int = 1000) -> None:
     """Let another process write an entry with all waiting inputs."""
     pass_turn(world, pipeline, TurnState.OPEN)
-    other = CommandProcessor(world.cloud, snapshot_every=snapshot_every)
-    other.submit(ME.org, pipeline, lambda _: nothing_new(world))
+    other = Services(world.cloud, snapshot_every=snapshot_every)
+    other.engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
 
 
 def report(world: World, hand: Hand, **ports: Any) -> None:
     """Report success by a process of its own."""
-    engine = CommandProcessor(world.over(**ports))
+    services = Services(world.over(**ports))
     assert hand.job is not None
     done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
-    WorkerCalls(engine).report(hand.identity, done)
+    WorkerCalls(services).report(hand.identity, done)
 
 
 def completing(world: World) -> list[str]:
@@ -184,8 +185,8 @@ def test_a_withdrawn_input_is_in_no_entry() -> None:
             pass_turn(world, pipeline, TurnState.OPEN)
         world.store.commit(org, pipeline_id, entry)
 
-    engine = CommandProcessor(world.over(store=Changed(world.store, commit=commit)))
-    engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
+    services = Services(world.over(store=Changed(world.store, commit=commit)))
+    services.engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
 
     assert first
     assert lost.worker in {hand.id for hand in world.running().values()}
@@ -219,7 +220,7 @@ def test_a_repeated_report_repeats_the_effects_that_may_be_lost() -> None:
     world.engine._group._execute = lambda _: None  # the request dies after its entry
     assert hand.job is not None
     done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
-    WorkerCalls(world.engine).report(hand.identity, done)
+    WorkerCalls(world.services).report(hand.identity, done)
     assert (tokens, world.get(pipeline).state) == ([], State.DONE)
 
     report(world, hand)
@@ -239,10 +240,10 @@ def test_a_snapshot_that_fails_loses_no_effects() -> None:
         raise RuntimeError("S3 denies access")
 
     store = Changed(world.store, put_snapshot=put_snapshot)
-    engine = CommandProcessor(world.over(store=store), snapshot_every=1)
+    services = Services(world.over(store=store), snapshot_every=1)
     assert hand.job is not None
     done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
-    WorkerCalls(engine).report(hand.identity, done)
+    WorkerCalls(services).report(hand.identity, done)
 
     assert failed == [pipeline]
 
@@ -296,7 +297,7 @@ class Slow:
 def test_inputs_that_do_not_wait_are_all_committed(number: int) -> None:
     world, pipeline = started("a", "b")
     ports = {"store": Slow(world.store), "sleep": time.sleep, "jitter": random.random}
-    engines = [CommandProcessor(world.over(**ports)) for _ in range(number)]
+    engines = [Services(world.over(**ports)).engine for _ in range(number)]
     for engine in engines:
         with engine.reading(ME.org, pipeline) as live:
             before = live.inputs
@@ -314,11 +315,11 @@ def test_inputs_that_do_not_wait_are_all_committed(number: int) -> None:
 def test_an_action_takes_the_turn_from_workers_but_not_from_another_action() -> None:
     world, pipeline = started("a", "b")
     slept: list[float] = []
-    engine = CommandProcessor(world.over(sleep=slept.append))
+    services = Services(world.over(sleep=slept.append))
 
     def act() -> None:
         expired = TimeLimitsExpired(time=world.now, paths=())
-        engine.submit(ME.org, pipeline, lambda _: expired)
+        services.engine.submit(ME.org, pipeline, lambda _: expired)
 
     pass_turn(world, pipeline, TurnState.TAKEN)
     act()
@@ -337,9 +338,9 @@ def test_a_request_gives_up_by_the_clock() -> None:
         pass_turn(world, pipeline, TurnState.URGENT)
         return world.store.news(pipeline_id, after)
 
-    engine = CommandProcessor(world.over(store=Changed(world.store, news=news)))
+    services = Services(world.over(store=Changed(world.store, news=news)))
     with pytest.raises(BusyError):
-        engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
+        services.engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
 
     assert 15 <= world.now - began < 30
 
@@ -361,8 +362,8 @@ def test_an_input_that_cannot_be_written_fails_only_its_own_request() -> None:
             raise RuntimeError("the transaction was rejected: ValidationError")
         world.store.commit(org, pipeline_id, entry)
 
-    engine = CommandProcessor(world.over(store=Changed(world.store, commit=commit)))
-    assert engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
+    services = Services(world.over(store=Changed(world.store, commit=commit)))
+    assert services.engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
 
     entries = world.store.news(pipeline, seen).entries
     assert [list(entry.input.get("refused", ())) for entry in entries] == [

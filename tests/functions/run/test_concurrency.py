@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.billing.metering import month_of
 from chalicelib.errors import ConflictError
 from chalicelib.run.port import Turn, TurnState
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import Reconciler
+from chalicelib.services import Services
 from conducto_core.run.model.states import State
 from conducto_core.workers.model import Report
 from support.cloud.world import ME, WorkerCalls, World
@@ -50,7 +49,7 @@ def test_two_simultaneous_reports_are_both_applied() -> None:
     hands = list(world.running().values())
     barrier = Barrier(2)
     stores = [Meeting(world.store, barrier) for _ in hands]
-    desks = [WorkerCalls(CommandProcessor(world.over(store=store))) for store in stores]
+    desks = [WorkerCalls(Services(world.over(store=store))) for store in stores]
 
     def report(number: int) -> None:
         job = hands[number].job
@@ -71,15 +70,15 @@ def test_many_workers_and_the_minute_rule_at_once_lose_nothing() -> None:
     world.serve()
     hands = list(world.running().values())
     assert len(hands) == WIDE
-    engines = [CommandProcessor(world.cloud) for _ in range(4)]
+    processes = [Services(world.cloud) for _ in range(4)]
 
     def report(number: int) -> None:
-        job, engine = hands[number].job, engines[number % 4]
+        job, services = hands[number].job, processes[number % 4]
         assert job is not None
         done = Report(path=job.path, attempt=job.attempt, exit_code=0)
         for _ in range(2):  # and each of them comes twice
-            WorkerCalls(engine).report(hands[number].identity, done)
-        Reconciler(engine).run()
+            WorkerCalls(services).report(hands[number].identity, done)
+        services.reconciler.run()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(report, range(WIDE)))
@@ -107,7 +106,7 @@ def test_two_reports_in_one_entry_are_metered_in_one_write() -> None:
             other.start()
             other.join()
 
-    world.engine = CommandProcessor(world.over(sleep=end_the_turn))
+    world.services = Services(world.over(sleep=end_the_turn))
     first.finish(seconds=2.0)
 
     latest = store.news(pipeline, 0).entries[-1]

@@ -11,9 +11,9 @@ from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.run.deferred_effects import OUTDATED, RESERVE, WAVE
 from chalicelib.run.effects import MAX_CHAIN, begin, invoke_next
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import MAX_LISTED, SHARE, SPLIT_SECONDS, Reconciler
+from chalicelib.run.reconcile import MAX_LISTED, SHARE, SPLIT_SECONDS
 from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.services import Services
 from chalicelib.workers.aws.ecs import LaunchPace
 from chalicelib.workers.port import WorkerTask
 from conducto_core.asl.rules.partition import Size
@@ -39,7 +39,7 @@ class Background:
         world.cloud = world.over(
             invoke_background=self._invoke, launch_delay=self._reserve, **ports
         )
-        world.engine = CommandProcessor(world.cloud)
+        world.services = Services(world.cloud)
 
     def _invoke(self, event: BackgroundEvent) -> None:
         self.events.append(event.model_dump_json(exclude_defaults=True))
@@ -54,11 +54,11 @@ class Background:
     def run(self) -> BackgroundEvent:
         """Execute the oldest event in a new process, and return it."""
         event = BackgroundEvent.model_validate_json(self.events.pop(0))
-        engine = CommandProcessor(self._world.cloud)
+        services = Services(self._world.cloud)
         if event.effects is not None:
-            engine.deferred.execute(event.effects, self.seconds)
+            services.engine.deferred.execute(event.effects, self.seconds)
         if event.checks is not None:
-            Reconciler(engine).check(event.checks, self.seconds)
+            services.reconciler.check(event.checks, self.seconds)
         return event
 
     def run_all(self) -> None:
@@ -398,7 +398,7 @@ def test_pipelines_are_checked_although_single_calls_of_the_minute_fail(world: W
         background.events.append(event.model_dump_json(exclude_defaults=True))
 
     world.cloud = with_ports(world.cloud, invoke_background=invoke, fleet=Fleet())
-    Reconciler(CommandProcessor(world.cloud)).run()
+    Services(world.cloud).reconciler.run()
     (missed,) = failures
     assert missed.checks is not None
     lost = {each.pipeline_id for each in missed.checks.pipelines}
@@ -420,7 +420,7 @@ def test_a_pipeline_with_too_many_tasks_for_an_event_is_listed_by_its_check(worl
         def all_running(self) -> dict[str, dict[str, str]]:
             return {pipeline: {f"w{n}": "arn" for n in range(MAX_LISTED + 1)}}
 
-    Reconciler(CommandProcessor(with_ports(world.cloud, fleet=Fleet()))).run()
+    Services(with_ports(world.cloud, fleet=Fleet())).reconciler.run()
     (event,) = map(BackgroundEvent.model_validate_json, background.events)
     assert event.checks is not None
     assert [each.running for each in event.checks.pipelines] == [None]
@@ -461,7 +461,7 @@ def test_limits_that_a_request_could_not_release_are_released_in_the_background(
             world.limits.write(*given)
 
     world.cloud = with_ports(world.cloud, limits=Contended(), sleep=slept.append)
-    world.engine = CommandProcessor(world.cloud)
+    world.services = Services(world.cloud)
     world.running()["/load"].finish()
     assert len(world.limits.read(ME.org)[0]) == 1
     background.run_all()

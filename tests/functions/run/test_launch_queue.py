@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.functions.triggers.test_triggers import Site
 
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.launch_queue import PLACE_SECONDS
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.schedules.handlers import schedule_operations, serve_schedules
-from chalicelib.triggers.launches import TriggerRun
+from chalicelib.schedules.handlers import serve_schedules
+from chalicelib.services import Services
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.requests import Action
 from conducto_core.schedules.model import Firing, FiringState, NewSchedule, ScheduleParams
@@ -44,15 +42,15 @@ class Queue(Site):
     def minute(self) -> None:
         """Do the steps of a minute, in a new process."""
         self.world.now += 60
-        self.world.engine = CommandProcessor(self.world.cloud)
-        serve_schedules(self.world.engine)
-        TriggerRun(self.world.engine).run()
+        self.world.services = Services(self.world.cloud)
+        serve_schedules(self.world.services.schedule_runner(), self.world.cloud.timing.clock)
+        self.world.services.trigger_run.run()
 
     def end(self, pipeline: str | None) -> None:
         self.world.control(str(pipeline), Action.CANCEL)
 
     def schedule(self) -> None:
-        operations = schedule_operations(self.world.engine, ME)
+        operations = self.world.services.schedules(ME)
         what = {"kind": "template", "pipeline": self.first}
         about = {"name": "hourly", "cron": "30 * * * *", "what": what, "window": 7200}
         asyncio.run(operations.create_schedule(NewSchedule.model_validate(about)))
@@ -158,7 +156,7 @@ def test_place_of_a_deleted_schedule_delays_others_for_minutes_only(site: Queue)
     site.world.now += 1800
     site.minute()
     assert site.firing().state is FiringState.QUEUED
-    asyncio.run(schedule_operations(site.world.engine, ME).delete_schedule(HOURLY))
+    asyncio.run(site.world.services.schedules(ME).delete_schedule(HOURLY))
     site.end(site.first)
 
     assert site.pushed().result is Result.QUEUED
@@ -174,7 +172,7 @@ def test_approved_fork_keeps_its_approval_in_the_queue(site: Queue) -> None:
     delivery = site.process()
     site.world.now += 3 * 86_400  # longer than the window
     params = t.DeliveryParams(name="app", delivery=delivery.id)
-    organisation = CloudOrganisation(site.world.engine, ME)
+    organisation = site.world.services.triggers(ME)
     assert asyncio.run(organisation.approve_delivery(params)).result is Result.QUEUED
 
     site.minute()

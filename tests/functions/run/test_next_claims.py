@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.run.model import HealthChecked
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import RefusedError
@@ -94,7 +94,7 @@ def test_repeated_report_gets_the_same_command_and_repeats_lost_effects() -> Non
         def __getattr__(self, name: str) -> Any:
             raise ConnectionError(name)
 
-    dying = WorkerCalls(CommandProcessor(world.over(machines=Lost())))
+    dying = WorkerCalls(Services(world.over(machines=Lost())))
     first = dying.report(hand.identity, report)
     before = entries(world, pipeline)
 
@@ -190,7 +190,7 @@ def test_secrets_that_cannot_be_read_do_not_delay_the_report() -> None:
         def __getattr__(self, name: str) -> Any:
             raise PermissionError(name)
 
-    calls = WorkerCalls(CommandProcessor(world.over(vault=Denied())))
+    calls = WorkerCalls(Services(world.over(vault=Denied())))
     with pytest.raises(PermissionError):
         calls.report(hand.identity, report)
 

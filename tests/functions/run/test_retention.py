@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.logs.port import LogKey
-from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError, Retention
+from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError
+from chalicelib.services import Services
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.installation.names import pipeline_directory
 from conducto_core.run.model.params import PipelineParams
@@ -62,7 +63,7 @@ def test_old_pipelines_are_archived_and_deleted_at_twice_the_age(world: World) -
     where = pipeline_directory(pipeline_id)
     world.data.write(where, "x", b"content")
     world.logs.append(LogKey(pipeline_id, "/a", 1, "stdout"), 0, b"output")
-    retention = Retention(world.engine)
+    retention = world.services.retention
 
     world.now += 2 * DAY - 200
     assert retention.run() == 0
@@ -85,7 +86,7 @@ def test_old_pipelines_are_archived_and_deleted_at_twice_the_age(world: World) -
 
 def test_unarchived_pipeline_is_kept(world: World) -> None:
     pipeline_id = finished(world, retention=1)
-    retention = Retention(world.engine)
+    retention = world.services.retention
     world.now += DAY
     retention.run()
 
@@ -104,7 +105,7 @@ def test_running_pipelines_and_those_without_retention_are_kept(world: World) ->
 
     world.now += DAY + 10
     world.beat()
-    assert Retention(world.engine).run() == 0
+    assert world.services.retention.run() == 0
 
     assert lifecycle(world, for_ever) is Lifecycle.ACTIVE
     assert lifecycle(world, running) is Lifecycle.ACTIVE
@@ -121,16 +122,16 @@ def test_failed_deletion_does_not_block_the_others(world: World) -> None:
             world.data.forget(directory, seconds)
 
     world.now += DAY
-    Retention(world.engine).run()
+    world.services.retention.run()
     world.now += DAY
-    world.engine.cloud = world.over(data=Stubborn())
+    world.services = Services(world.over(data=Stubborn()))
 
-    Retention(world.engine).run()
+    world.services.retention.run()
 
     assert world.store.record(ME.org, second) is None
     assert world.store.record(ME.org, first) is not None
-    world.engine.cloud = world.cloud
-    assert Retention(world.engine).run() == 1
+    world.services = Services(world.cloud)
+    assert world.services.retention.run() == 1
     assert world.store.record(ME.org, first) is None
 
 
@@ -205,10 +206,10 @@ def test_deletion_waits_until_the_workers_have_stopped(world: World) -> None:
 def test_a_long_deletion_continues_with_the_next_request(world: World) -> None:
     pipeline_id = finished(world)
     times = iter((0.0, 1.0))
-    world.engine.cloud = with_ports(world.cloud, clock=lambda: next(times, 1000.0))
+    world.services = Services(with_ports(world.cloud, clock=lambda: next(times, 1000.0)))
     with pytest.raises(DeletionRunningError, match="it has much output or history"):
         delete(world, pipeline_id)
-    world.engine.cloud = world.cloud
+    world.services = Services(world.cloud)
 
     assert delete(world, pipeline_id) == pipeline_id
     assert world.store.record(ME.org, pipeline_id) is None
@@ -223,10 +224,10 @@ def test_deletion_of_many_files_gets_the_rest_of_the_request_and_continues(world
             given.append(seconds)
             raise TimeoutError(directory)
 
-    world.engine.cloud = world.over(data=Slow())
+    world.services = Services(world.over(data=Slow()))
     with pytest.raises(DeletionRunningError, match="it has many files"):
         delete(world, pipeline_id)
-    world.engine.cloud = world.cloud
+    world.services = Services(world.cloud)
 
     assert given == [REQUEST_SECONDS]
     assert delete(world, pipeline_id) == pipeline_id

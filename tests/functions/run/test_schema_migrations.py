@@ -89,7 +89,7 @@ def test_a_pipeline_of_the_older_schema_continues_in_the_newer_one(
     worker = world.cloud.records.tokens.find(digest_of(scenes.token))
     assert worker is not None
 
-    WorkerCalls(world.engine).report(
+    WorkerCalls(world.services).report(
         worker, Report(path="/long", attempt=1, exit_code=0, seconds=3.0, last=True)
     )
     with world.engine.reading(ME.org, scenes.running) as live:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.errors import ThrottledError
-from chalicelib.run.deletion import LONGEST, OrphanCleanup, Retention
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.deletion import LONGEST
+from chalicelib.services import Services
 from conducto_core.run.model.states import Cause
 from support.cloud.world import ME, SITE, World, with_ports
 from support.trees import form, lazy, leaf, parallel, serial
@@ -68,7 +68,7 @@ def test_the_machine_of_a_run_goes_when_the_run_is_halted(world: World) -> None:
 def test_sweep_keeps_everything_of_a_running_pipeline(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
-    assert OrphanCleanup(world.engine).run() == 0
+    assert world.services.orphan_cleanup.run() == 0
     assert runs(world) == [f"{pipeline}-1"]
     world.run_out()
     assert world.states(pipeline)["/"] == "done"
@@ -81,15 +81,15 @@ def test_sweep_finds_leftovers_of_a_run(world: World) -> None:
     world.control(pipeline, "pause")
     world.control(pipeline, "run")
     world.machines.create(stray, "acme", "abc")  # by a process that was late
-    assert OrphanCleanup(world.engine).run() == 1
+    assert world.services.orphan_cleanup.run() == 1
     assert runs(world) == [f"{pipeline}-2"]
-    assert OrphanCleanup(world.engine).run() == 0
+    assert world.services.orphan_cleanup.run() == 0
 
 
 def test_settled_pipeline_needs_no_machines_and_a_reset_creates_its_own(world: World) -> None:
     pipeline = finished(world)
     assert runs(world) == []
-    assert OrphanCleanup(world.engine).run() == 0
+    assert world.services.orphan_cleanup.run() == 0
     world.control(pipeline, "reset", "/a")
     world.run_out()
     assert world.states(pipeline)["/"] == "done"
@@ -103,7 +103,7 @@ def test_machines_of_generated_trees_go_with_their_run(world: World) -> None:
     world.serve()
     assert runs(world) == [f"{pipeline}-1"] * 2
     world.control(pipeline, "pause")
-    OrphanCleanup(world.engine).run()
+    world.services.orphan_cleanup.run()
     assert runs(world) == []
 
 
@@ -141,7 +141,7 @@ def test_archive_deletes_nothing_before_its_workers_have_stopped(world: World) -
 def test_an_archived_pipelines_task_definitions_are_swept(world: World) -> None:
     archived, resting = finished(world), finished(world)
     world.control(archived, "archive")
-    OrphanCleanup(world.engine).run()
+    world.services.orphan_cleanup.run()
     assert set(world.fleet.defined) == {resting}
 
 
@@ -149,8 +149,8 @@ def test_retention_leaves_nothing_at_aws(world: World) -> None:
     pipeline = finished(world)
     for _ in range(2):
         world.now += 2 * DAY
-        Retention(world.engine).run()
-    OrphanCleanup(world.engine).run()
+        world.services.retention.run()
+    world.services.orphan_cleanup.run()
     assert world.store.org_of(pipeline) is None
     assert (world.machines.activities, runs(world), world.fleet.defined) == ([], [], {})
 
@@ -159,9 +159,9 @@ def test_a_definition_that_was_deleted_by_half_is_swept(world: World) -> None:
     archived = finished(world)
     world.fleet.halfway.add(world.fleet.defined[archived])
     world.control(archived, "archive")
-    assert OrphanCleanup(world.engine).run() > 0
+    assert world.services.orphan_cleanup.run() > 0
     assert (world.fleet.defined, world.fleet.halfway) == ({}, set())
-    assert OrphanCleanup(world.engine).run() == 0
+    assert world.services.orphan_cleanup.run() == 0
 
 
 class Busy:
@@ -197,9 +197,9 @@ class Busy:
 def test_throttled_deletions_are_swept_the_next_time(world: World) -> None:
     for _ in range(3):
         leaving_a_machine(world)
-    world.engine.cloud = world.over(machines=Busy(world.machines, refusals=1))
-    assert OrphanCleanup(world.engine).run() == 2
-    assert OrphanCleanup(world.engine).run() == 1
+    world.services = Services(world.over(machines=Busy(world.machines, refusals=1)))
+    assert world.services.orphan_cleanup.run() == 2
+    assert world.services.orphan_cleanup.run() == 1
     assert runs(world) == []
 
 
@@ -215,7 +215,7 @@ def with_three_activities(world: World) -> str:
 def test_archive_does_not_wait_for_throttled_deletions(world: World) -> None:
     pipeline = with_three_activities(world)
     busy = Busy(world.machines, refusals=100)
-    world.engine = CommandProcessor(world.over(machines=busy))
+    world.services = Services(world.over(machines=busy))
 
     world.control(pipeline, "archive")
 
@@ -226,12 +226,12 @@ def test_archive_does_not_wait_for_throttled_deletions(world: World) -> None:
 def test_retention_waits_until_aws_has_deleted_all_activities(world: World) -> None:
     pipeline = with_three_activities(world)
     busy = Busy(world.machines, refusals=100)
-    world.engine = CommandProcessor(world.over(machines=busy))
+    world.services = Services(world.over(machines=busy))
     world.control(pipeline, "archive")
 
     busy.refusals = 5
     world.now += 2 * DAY
-    Retention(world.engine).run()
+    world.services.retention.run()
 
     assert world.machines.activities == []
     assert world.store.org_of(pipeline) is None
@@ -245,8 +245,8 @@ def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> Non
         world.now += LONGEST
 
     busy = world.over(machines=Busy(world.machines, refusals=1))
-    world.engine.cloud = with_ports(busy, sleep=sleep)
-    assert OrphanCleanup(world.engine).run() == 0
+    world.services = Services(with_ports(busy, sleep=sleep))
+    assert world.services.orphan_cleanup.run() == 0
     assert len(runs(world)) == 3
 
 
@@ -261,7 +261,7 @@ def test_a_sweep_that_finds_nothing_to_delete_ends_in_time_as_well(world: World)
         return org_of(pipeline_id)
 
     world.store.org_of = slowly  # type: ignore[method-assign]
-    assert OrphanCleanup(world.engine).run() == 0
+    assert world.services.orphan_cleanup.run() == 0
     assert len(looked) == 1
 
 
@@ -286,11 +286,11 @@ def test_pipeline_woken_while_its_commands_end_continues(world: World) -> None:
 
 
 def test_a_snapshot_keeps_from_which_archive_a_pipeline_came(world: World) -> None:
-    world.engine = CommandProcessor(world.cloud, snapshot_every=1)
+    world.services = Services(world.cloud, snapshot_every=1)
     pipeline = finished(world)
     world.control(pipeline, "archive")
     world.control(pipeline, "wake")
-    world.engine = CommandProcessor(world.cloud)
+    world.services = Services(world.cloud)
     world.control(pipeline, "reset", "/a")
     world.control(pipeline, "run")
     world.run_out()

@@ -9,7 +9,7 @@ from tests.functions.people.test_people import ORG, Office
 
 from chalicelib.api.callers import current_user
 from chalicelib.people.port import Identity
-from chalicelib.schedules.handlers import CloudScheduleTarget, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from conducto_core.people.model import Role
 from conducto_core.people.rules import INHERITED
 from conducto_core.schedules import operations as ops
@@ -94,7 +94,7 @@ def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None
     made.world.people.change(ORG, member, None, None)
     made.world.now += 20
 
-    serve_schedules(made.world.engine)
+    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
 
     assert [state for state, *_ in states(made, bob)] == ["failed"]
     _, view = made.call(ops.GET_SCHEDULE, bob, name="hourly")
@@ -105,7 +105,7 @@ def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None
     _, view = made.call(ops.RESUME_SCHEDULE, bob, name="hourly")
     assert (view["schedule"]["owner"], view["schedule"]["paused"]) == ("bob", False)
     made.world.now += HOUR
-    serve_schedules(made.world.engine)
+    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
     assert states(made, bob)[0][0] == "launched"
 
 
@@ -157,9 +157,9 @@ def test_run_of_schedules_stops_after_a_minute() -> None:
     made.world.now += 20
     schedules.slow = True
 
-    first = serve_schedules(made.world.engine)
+    first = serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
     schedules.slow = False
-    second = serve_schedules(made.world.engine)
+    second = serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
 
     assert 1 <= first <= 16
     assert second >= 24
@@ -167,13 +167,13 @@ def test_run_of_schedules_stops_after_a_minute() -> None:
 
 def test_run_reads_the_ended_pipelines_once() -> None:
     made, _, what = office()
-    target = CloudScheduleTarget(made.world.engine)
+    target = made.world.services.schedule_target()
     read = lambda one: len(list(asyncio.run(one.ended_since(ORG, 0.0))))  # noqa: E731
     before = read(target)
     made.world.control(what["pipeline"], "run")
     made.world.run_out()
 
-    assert (before, read(target), read(CloudScheduleTarget(made.world.engine))) == (0, 0, 1)
+    assert (before, read(target), read(made.world.services.schedule_target())) == (0, 0, 1)
 
 
 def test_expired_tokens_give_no_permissions() -> None:
@@ -197,7 +197,7 @@ def test_budget_of_a_schedule_is_that_of_pipelines_without_one(
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "budget": 5})
 
     made.world.now += 20
-    serve_schedules(made.world.engine)
+    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
 
     ((_, launched, _),) = states(made, ann)
     with made.world.engine.reading(ORG, str(launched)) as live:
@@ -222,7 +222,7 @@ def test_secret_set_of_a_schedule_is_that_of_its_pipelines() -> None:
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "secret_set": "prod"})
 
     made.world.now += 20
-    serve_schedules(made.world.engine)
+    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
 
     ((_, launched, _),) = states(made, ann)
     with made.world.engine.reading(ORG, str(launched)) as live:

@@ -371,7 +371,7 @@ def test_notifications_are_sent_every_minute(front: Front) -> None:
     event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
 
     def diagnoses(org: str) -> CloudPipelines:
-        return CloudPipelines(front.app.engine, Identity(org, "", frozenset()))
+        return front.app.services.pipelines(Identity(org, "", frozenset()))
 
     with web_service() as service:
         settings = Settings(slack=service.url)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chalicelib.api.dispatch import Api
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import new_token
 from chalicelib.telemetry.handlers import Metrics
@@ -33,7 +32,7 @@ def world(receiver: Collector) -> World:
 
 
 def metrics(world: World) -> Metrics:
-    return Metrics(world.engine, Api(world.engine, lambda _caller: None))
+    return Metrics(world.engine, world.services.api(lambda _caller: None))
 
 
 def caller(world: World, *permissions: str, org: str = ME.org) -> Identity | None:

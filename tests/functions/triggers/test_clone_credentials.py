@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import user_scope
-from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.errors import RefusedError
@@ -100,7 +98,7 @@ class Site:
             "forks": "approve",
             **more,
         }
-        operations = CloudOrganisation(self.world.engine, identity)
+        operations = self.world.services.triggers(identity)
         params, request = t.TriggerParams(name="app"), t.TriggerRequest.model_validate(fields)
         self.secret = asyncio.run(operations.put_trigger(params, request)).secret or ""
 
@@ -124,10 +122,8 @@ class Site:
         headers = github_headers(event, body, delivery=sha, secret=self.secret)
         assert self.hooks.receive("acme~app", headers, body).status == 202
         self.server.requests.clear()
-        TriggerRun(self.world.engine).process(*self.invoked.pop(0))
-        listed = CloudOrganisation(self.world.engine, ME).list_deliveries(
-            t.TriggerParams(name="app")
-        )
+        self.world.services.trigger_run.process(*self.invoked.pop(0))
+        listed = self.world.services.triggers(ME).list_deliveries(t.TriggerParams(name="app"))
         return asyncio.run(listed).deliveries[0]
 
     def submodule(self, *urls: str) -> None:
@@ -283,7 +279,7 @@ def test_fork_gets_no_token(site: Site) -> None:
     site.server.repository("eve/app", {"pipeline.py": "steal()"})
     waiting = site.push(event="pull_request", fork=True)
     params = t.DeliveryParams(name="app", delivery=waiting.id)
-    operations = CloudOrganisation(site.world.engine, ME)
+    operations = site.world.services.triggers(ME)
     assert asyncio.run(operations.approve_delivery(params)).result is t.DeliveryResult.LAUNCHED
 
     done = site.build()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
-from chalicelib.triggers.launches import TriggerRun
+from chalicelib.triggers.handlers import CloudTriggers
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Member, Role
@@ -68,14 +67,14 @@ class Site:
                 lambda _place: None,
             ),
         )
-        self.run = TriggerRun(self.world.engine)
+        self.run = self.world.services.trigger_run
         host.people["octocat"] = OCTOCAT
         host.requests["7"] = github_pull_request()["pull_request"]
         self.secret = ""
         self.add()
 
-    def of(self) -> CloudOrganisation:
-        return CloudOrganisation(self.world.engine, ME)
+    def of(self) -> CloudTriggers:
+        return self.world.services.triggers(ME)
 
     def add(self, **more: Any) -> None:
         fields = {"provider": "github", "repository": REPOSITORY, "token": "token"}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.images.git_clones import GitClones
-from chalicelib.schedules.handlers import schedule_operations, serve_schedules
+from chalicelib.schedules.handlers import serve_schedules
 from chalicelib.secrets.injection import user_scope
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
 from chalicelib.triggers.providers import HttpGitRefs
@@ -192,12 +192,12 @@ def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
 def firing_of(site: Site, url: str) -> Firing:
     """Return the firing of a schedule that launches from a repository, after it was served."""
     site.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
-    operations = schedule_operations(site.world.engine, ME)
+    operations = site.world.services.schedules(ME)
     what = {"kind": "git", "url": url, "command": "python pipeline.py"}
     schedule = NewSchedule.model_validate({"name": "nightly", "cron": "0 0 * * *", "what": what})
     asyncio.run(operations.create_schedule(schedule))
     asyncio.run(operations.fire_schedule(ScheduleParams(name="nightly")))
-    serve_schedules(site.world.engine)
+    serve_schedules(site.world.services.schedule_runner(), site.world.cloud.timing.clock)
     (firing,) = site.world.schedules.firings("acme", "nightly", limit=1)
     return firing
 

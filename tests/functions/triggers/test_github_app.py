@@ -16,14 +16,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.events.handlers import EventHooks
 from chalicelib.images.git_clones import GitClones
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import membership_digest
 from chalicelib.triggers.github_app import request_missed
-from chalicelib.triggers.launches import TriggerRun
+from chalicelib.triggers.handlers import CloudGithubApp, CloudTriggers
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
 from chalicelib.triggers.tokens import app_scope
 from chalicelib.triggers.webhooks import Hooks
@@ -89,13 +88,16 @@ class Site:
         host.refs["acme/app", "main"] = SHA
         host.tokens.clear()
 
-    def of(self, identity: Identity = ME) -> CloudOrganisation:
-        return CloudOrganisation(self.world.engine, identity)
+    def of(self, identity: Identity = ME) -> CloudTriggers:
+        return self.world.services.triggers(identity)
+
+    def app(self, identity: Identity = ME) -> CloudGithubApp:
+        return self.world.services.github_app(identity)
 
     def start(self, **more: Any) -> g.GithubAppStart:
         given = {"title": "Conducto acme", "host": self.host.url, "redirect": REDIRECT, **more}
         request = g.GithubAppRequest.model_validate(given)
-        return asyncio.run(self.of().start_github_app(request))
+        return asyncio.run(self.app().start_github_app(request))
 
     def created_at_github(self, begun: g.GithubAppStart) -> g.GithubAppCode:
         """Post the form as a browser does; return the code that GitHub sends."""
@@ -110,7 +112,7 @@ class Site:
         return g.GithubAppCode(code=query["code"][0], state=query["state"][0])
 
     def finish(self, code: g.GithubAppCode, identity: Identity = ME) -> g.GithubApp:
-        return asyncio.run(self.of(identity).finish_github_app(code))
+        return asyncio.run(self.app(identity).finish_github_app(code))
 
     def create(self) -> g.GithubApp:
         app = self.finish(self.created_at_github(self.start()))
@@ -139,7 +141,7 @@ class Site:
 
     def process(self) -> t.Delivery:
         while self.invoked:
-            TriggerRun(self.world.engine).process(*self.invoked.pop(0))
+            self.world.services.trigger_run.process(*self.invoked.pop(0))
         found = asyncio.run(self.of().list_deliveries(t.TriggerParams(name="app")))
         return found.deliveries[0]
 
@@ -166,7 +168,7 @@ def test_app_is_created_by_its_manifest_and_keys_are_in_the_vault_only(site: Sit
         "private_key": made.private_key,
         "webhook_secret": made.webhook_secret,
     }
-    shown = repr(app) + app.model_dump_json() + asyncio.run(site.of().get_github_app()).__repr__()
+    shown = repr(app) + app.model_dump_json() + asyncio.run(site.app().get_github_app()).__repr__()
     assert made.webhook_secret not in shown
     assert "PRIVATE KEY" not in shown
 
@@ -196,7 +198,7 @@ def test_used_code_is_refused_without_an_app(site: Site) -> None:
 
     with pytest.raises(RefusedError, match="GitHub did not accept the code"):
         site.finish(code)
-    assert asyncio.run(site.of().get_github_app()).app is None
+    assert asyncio.run(site.app().get_github_app()).app is None
 
 
 def test_push_launches_with_a_token_of_the_installation_and_gets_a_check(site: Site) -> None:
@@ -355,7 +357,7 @@ def test_request_that_names_a_trigger_gets_no_token(site: Site) -> None:
     parent = membership_digest("acme", "bob")
     site.world.tokens.put("digest", inherited, expires=None, parent=parent)
     member = site.world.tokens.find("digest")
-    api = Api(site.world.engine, lambda _caller: MemoryResponses())
+    api = site.world.services.api(lambda _caller: MemoryResponses())
 
     for operation, params, body in (
         (OWN_BUILDS, {}, launch),
@@ -429,12 +431,12 @@ def test_only_administrators_use_the_app(site: Site) -> None:
 def test_deleted_app_loses_its_keys_and_webhooks(site: Site) -> None:
     site.create()
     site.add()
-    asyncio.run(site.of().delete_github_app())
+    asyncio.run(site.app().delete_github_app())
 
     assert site.push() == 404
     assert site.world.vault.read(app_scope("acme")) == {}
     with pytest.raises(NotFoundError):
-        asyncio.run(site.of().delete_github_app())
+        asyncio.run(site.app().delete_github_app())
     with pytest.raises(RefusedError, match="has no GitHub App"):
         site.add()
 
@@ -516,7 +518,7 @@ def test_missed_webhooks_are_requested_again_every_ten_minutes(site: Site) -> No
 
 def test_webhooks_of_a_deleted_app_are_not_requested(site: Site) -> None:
     site.create()
-    asyncio.run(site.of().delete_github_app())
+    asyncio.run(site.app().delete_github_app())
     site.world.now = 1_000_000 * 600.0
     site.host.apps.deliveries = [_sent(9, "throttled", 429, site.world.now)]
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.debug.plans import debug_plan
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
-from chalicelib.schedules.handlers import schedule_operations
 from chalicelib.secrets.injection import inject_commands, org_scope
-from chalicelib.triggers.launches import TriggerRun, in_turn
+from chalicelib.triggers.handlers import CloudTriggers
+from chalicelib.triggers.launches import in_turn
 from chalicelib.triggers.providers import GitProviders
 from chalicelib.triggers.tokens import trigger_scope
 from chalicelib.triggers.triggers import MAX_WEBHOOKS
@@ -78,13 +76,13 @@ class Site:
             lambda _place: None,
         )
         self.hooks = Hooks(None, lambda _event: None, hooks, events)
-        self.run = TriggerRun(self.world.engine)
+        self.run = self.world.services.trigger_run
         host.files["acme/app", SHA, t.CONFIG_FILE] = CONFIG
         host.refs["acme/app", "HEAD"] = SHA
         self.secret = self.add().secret
 
-    def of(self, identity: Identity = ME) -> CloudOrganisation:
-        return CloudOrganisation(self.world.engine, identity)
+    def of(self, identity: Identity = ME) -> CloudTriggers:
+        return self.world.services.triggers(identity)
 
     def add(self, identity: Identity = ME, **more: Any) -> t.NewTrigger:
         fields = {"provider": "github", "repository": REPOSITORY, "token": "token"}
@@ -377,7 +375,7 @@ def test_approved_fork_runs_without_secrets_and_shells(site: Site) -> None:
     (task,) = site.world.fleet.tasks.values()
     assert (task.user_data, task.named_role) == (False, False)
     with pytest.raises(RefusedError, match="pull request from a fork"):
-        debug_plan(site.world.engine, ME, record.id, DebugRequest(path="/Generate"))
+        site.world.services.shells.plans.plan(ME, record.id, DebugRequest(path="/Generate"))
     with pytest.raises(RefusedError, match="does not wait for an approval"):
         asyncio.run(site.of().approve_delivery(params))
 
@@ -407,7 +405,7 @@ def test_schedule_of_a_fork_is_refused(site: Site) -> None:
     params = t.DeliveryParams(name="app", delivery=site.process().id)
     fork = str(asyncio.run(site.of().approve_delivery(params)).pipeline)
     own = str(site.pushed().pipeline)
-    schedules = schedule_operations(site.world.engine, ME)
+    schedules = site.world.services.schedules(ME)
 
     def settings(pipeline: str) -> dict[str, Any]:
         return {"cron": "0 0 * * *", "what": {"kind": "template", "pipeline": pipeline}}

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from chalicelib.debug.sessions import DebugSessions
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import use_of
 from conducto_core.debug.model import RemoteShellRequest
@@ -43,7 +42,7 @@ def test_class_of_a_pipeline_stays_as_it_was_declared_at_the_launch() -> None:
     world = with_classes("big=m7i.2xlarge")
     pipeline = world.launch(serial(leaf("a", cpu=1), leaf("b", cpu=2), machine="big"))
     world.cloud = world.over(machine_classes={})
-    world.engine = CommandProcessor(world.cloud)
+    world.services = Services(world.cloud)
 
     world.run_out()
 
@@ -70,7 +69,7 @@ def test_shell_of_a_class_has_its_machine_and_gpus_and_costs_as_much(
     world.serve()
     world.fleet.tasks.clear()
 
-    sessions = DebugSessions(world.engine)
+    sessions = world.services.shells
     opened = sessions.open(ME, pipeline, RemoteShellRequest(path="/a", seconds=3600))
     (task,) = world.fleet.tasks.values()
     shell = world.shells.find(pipeline, opened.id)
@@ -91,7 +90,7 @@ def test_shell_of_a_command_on_fargate_has_no_class() -> None:
     world.serve()
     world.fleet.tasks.clear()
 
-    DebugSessions(world.engine).open(ME, pipeline, RemoteShellRequest(path="/a"))
+    world.services.shells.open(ME, pipeline, RemoteShellRequest(path="/a"))
     (task,) = world.fleet.tasks.values()
 
     assert (task.machine, task.gpu, task.size.machine) == (None, 0, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.workers.handlers import WorkerGoneError
+from chalicelib.workers.output_handlers import WorkerGoneError
 from conducto_core.workers.model import PROTOCOL, Report, WorkerStart
 from support.cloud.world import Hand, WorkerCalls, World
 from support.trees import leaf, parallel, serial
@@ -108,4 +108,4 @@ def test_reports_of_a_dismissed_worker_are_ignored(world: Aged) -> None:
     world.serve()
 
     with pytest.raises(WorkerGoneError):
-        WorkerCalls(world.engine).start(identity, WorkerStart(task=old.arn, protocol=OLD))
+        WorkerCalls(world.services).start(identity, WorkerStart(task=old.arn, protocol=OLD))

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.errors import AccessDeniedError, CapacityError, ThrottledError
 from chalicelib.people.port import Identity
 from chalicelib.run.model import BuiltImage, ImagesUpdated
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from chalicelib.workers.handlers import CONTEXT_IDLE
 from chalicelib.workers.port import TaskEnd, WorkerTask
 from conducto.errors import DefinitionError
@@ -840,15 +840,13 @@ def test_archived_pipeline_is_not_listed_and_rejects_actions(world: World) -> No
 
 def test_night_before_a_reset_does_not_count_as_active_time(world: World) -> None:
     pipeline = world.launch(leaf(), title="nightly")
-    world.engine = CommandProcessor(world.cloud, snapshot_every=1)
+    world.services = Services(world.cloud, snapshot_every=1)
     for _ in range(2):
         world.serve()
         world.now += 5
         world.run_out()
         world.now += 14 * 3600
-        world.engine = CommandProcessor(
-            world.cloud, snapshot_every=1
-        )  # it reads what the last one wrote
+        world.services = Services(world.cloud, snapshot_every=1)  # it reads what the last one wrote
         world.control(pipeline, "reset", "/")
 
     listed = asyncio.run(world.pipelines().list_pipelines(ListParams(history=True))).pipelines[0]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import ThrottledError
-from chalicelib.run.deletion import Retention
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.model import Usage, UsageParams
 from conducto_core.run.model.states import Cause
@@ -93,7 +92,7 @@ def test_usage_of_a_deleted_pipeline_is_known(world: World) -> None:
     world.minute(100)
     for _ in range(2):
         world.now += 2 * DAY
-        Retention(world.engine).run()
+        world.services.retention.run()
     assert world.cloud.records.store.record(ME.org, pipeline) is None
 
     *_, spent = usage(world, nodes=5).pipelines

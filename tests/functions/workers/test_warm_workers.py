@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules import snapshots
+from chalicelib.services import Services
 from chalicelib.workers.handlers import NO_COMMAND
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.model import UsageParams
@@ -247,7 +247,7 @@ def test_a_redeployment_without_a_warm_pool_ends_it() -> None:
     world = warm_world()
     run = ran(world)
     world.cloud = world.over()
-    world.engine = CommandProcessor(world.cloud)
+    world.services = Services(world.cloud)
     world.minute()
 
     assert living(world, run) == set()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud.workers import first_start, proof_of
 
-from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.people.tokens import digest_of, new_token
 from chalicelib.workers.handlers import NO_PROOF, SECOND_KEY
 from conducto_core.api.idempotency import MemoryResponses
@@ -44,7 +44,7 @@ class Client:
 
     def send(self, operation: AnyOperation, body: Any) -> tuple[int, bytes]:
         """Return the status and the body of the response, as behind API Gateway."""
-        api = Api(self.world.engine, lambda _caller: MemoryResponses())
+        api = self.world.services.api(lambda _caller: MemoryResponses())
         data = body if isinstance(body, bytes) else body.model_dump_json().encode()
         request = Request({}, (), {"content-type": "application/json"}, data, "r-1")
         response = api.call(operation, self.world.tokens.find(digest_of(self.token)), request)

@@ -17,7 +17,7 @@ from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import PREFIX, digest_of, new_token
 from chalicelib.run.aws import WorkerCredentials
-from chalicelib.workers.handlers import WorkerGoneError
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.asl.rules.naming import MAX_OFFERS
 from conducto_core.command.model import ResourcesParams
@@ -82,7 +82,7 @@ def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
 
 def test_personal_token_is_rejected_by_worker_routes(world: World) -> None:
     with pytest.raises(WorkerGoneError):
-        WorkerCalls(world.engine).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
+        WorkerCalls(world.services).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
 
 
 def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> None:

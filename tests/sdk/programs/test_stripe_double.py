@@ -16,13 +16,12 @@ import pytest
 import stripe
 
 from chalicelib.billing.billing import REFUSED
+from chalicelib.billing.handlers import CloudBilling
 from chalicelib.billing.port import BillingUnavailableError, SignatureError
-from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.events.handlers import EventHooks
-from chalicelib.people.handlers import CloudOrganisation
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.billing.model import BillingStatus, SpendLimit
 from conducto_core.billing.rules import BillingPlan, Remedies, Status
@@ -73,8 +72,8 @@ class Installation:
         self.world.cloud = self.world.over(
             billing=ports, remedies=lambda: remedies, web_app=lambda: APP, mail=self._mail
         )
-        self.world.engine = CommandProcessor(self.world.cloud)
-        self.run = BillingRun(self.world.engine, ports)
+        self.world.services = Services(self.world.cloud)
+        self.run = self.world.services.billing_run(ports)
         triggers = self.world.trigger_hooks(
             lambda _: None,
         )
@@ -123,8 +122,8 @@ class Installation:
         return Handler
 
     @property
-    def me(self) -> CloudOrganisation:
-        return CloudOrganisation(self.world.engine, ME)
+    def me(self) -> CloudBilling:
+        return self.world.services.billing(ME)
 
     def submit(self, url: str, **form: str) -> str:
         """Submit a form of a hosted page; return the address that it leads to."""
@@ -372,7 +371,7 @@ def test_unavailable_stripe_is_reported_and_billing_can_be_off(here: Installatio
     with pytest.raises(BillingUnavailableError, match="Stripe does not respond"):
         here.me._checkout()
     here.world.cloud = here.world.over()
-    here.world.engine = CommandProcessor(here.world.cloud)
+    here.world.services = Services(here.world.cloud)
     with pytest.raises(NotFoundError, match="no billing"):
         here.me._set_limit(SpendLimit(dollars=1))
 

@@ -24,6 +24,7 @@ _FAMILY = (
         _CORE + name
         for name in (
             "run.rules.outcomes",
+            "run.rules.live_nodes",
             "run.rules.tree_state",
             "run.rules.machine",
             "asl.rules.states",

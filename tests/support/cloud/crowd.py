@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import ConflictError
 from chalicelib.run.model import OutputsArrived, TimeLimitsExpired
 from chalicelib.run.port import TurnState
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.results.model import OutputSummary
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Crowd:
 
     def __init__(self, world: World, rng: Random, share: float) -> None:
         self._world, self._store, self._rng, self._share = world, world.store, rng, share
-        self._others = CommandProcessor(world.cloud)
+        self._others = Services(world.cloud).engine
         self._sent: list[tuple[str, Waiting]] = []
         self._late: list[tuple[str, Waiting]] = []
         self._pipeline = ""

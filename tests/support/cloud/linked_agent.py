@@ -6,11 +6,10 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.dispatch import Api, Request
-from chalicelib.api.websocket import Sockets
+from chalicelib.api.dispatch import Request
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.remote.model import (
     PROTOCOL,
@@ -64,7 +63,7 @@ class LinkedAgent:
         token = f"cdo_{name}"
         agent = Identity(ME.org, user, frozenset({"agent"}))
         world.tokens.put(digest_of(token), agent, expires=None)
-        self.sockets = Sockets(world.engine)
+        self.sockets = world.services.sockets
         self.sockets.connect(self.connection, {"authorization": f"Bearer {token}"})
         self.send(
             Hello(
@@ -141,7 +140,7 @@ class RelayWorld(World):
     def __init__(self, **more: Any) -> None:
         self.agents_here: list[LinkedAgent] = []
         super().__init__(sleep=self._pause, **more)
-        self.api = Api(CommandProcessor(self.cloud), lambda _: MemoryResponses())
+        self.api = Services(self.cloud).api(lambda _: MemoryResponses())
 
     def _pause(self, seconds: float) -> None:
         self.now += seconds

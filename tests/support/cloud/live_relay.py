@@ -18,11 +18,11 @@ from tests.fakes.cloud.memory import FakeGateway
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from chalicelib.api.dispatch import Api, Request
-from chalicelib.api.websocket import FORBIDDEN, Sockets
+from chalicelib.api.dispatch import Request
+from chalicelib.api.websocket import FORBIDDEN
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.processor import CommandProcessor
+from chalicelib.services import Services
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.operation import SUBPROTOCOL
 from conducto_local.remote.policy import LinkSettings, write_settings
@@ -90,9 +90,9 @@ class LiveRelay(World):
         """Replace the code; the table stays."""
         ports = self.over(sleep=self._sleep)
         self.cloud = with_ports(ports, clock=time.time)
-        self.engine = CommandProcessor(self.cloud)
-        self.api = Api(self.engine, lambda _: MemoryResponses())
-        self.sockets = Sockets(self.engine)
+        self.services = Services(self.cloud)
+        self.api = self.services.api(lambda _: MemoryResponses())
+        self.sockets = self.services.sockets
 
     @contextmanager
     def serving(self) -> Iterator[LiveRelay]:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import ConflictError
 from chalicelib.run.model import ApprovalDecided, TimeLimitsExpired
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.services import Services
 from chalicelib.workers.port import TaskEnd
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.billing.rules import BillingPlan
@@ -85,20 +84,13 @@ class Busy:
 
 
 class Lambdas:
-    """Several processors over one store: each call goes to one of them, like in AWS.
+    """Several processes over one store: each request goes to one of them, like in AWS."""
 
-    `seen`, `secrets` and `refresh_record` use the processor of the last request, as within one
-    process.
-    """
-
-    def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
-        self._engines, self._rng = engines, rng
-        self._last = engines[0]
+    def __init__(self, processes: list[Services], rng: Random) -> None:
+        self._processes, self._rng = processes, rng
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("seen", "secrets", "refresh_record"):
-            self._last = self._rng.choice(self._engines)
-        return getattr(self._last, name)
+        return getattr(self._rng.choice(self._processes), name)
 
 
 @dataclass
@@ -387,19 +379,17 @@ def _print(spec: NodeSpec) -> str | None:
     return fingerprint(spec, spec.command, "busybox", "")
 
 
-def _perhaps(
-    engines: list[CommandProcessor], rng: Random, lossy: float, event: BackgroundEvent
-) -> None:
+def _perhaps(processes: list[Services], rng: Random, lossy: float, event: BackgroundEvent) -> None:
     """Lose an invocation, or execute it once or twice."""
     chance = rng.random()
     for share in (lossy / 2, 1 - lossy / 2):
         if chance >= share:
             sent = BackgroundEvent.model_validate_json(event.model_dump_json(exclude_defaults=True))
-            engine = rng.choice(engines)
+            services = rng.choice(processes)
             if sent.effects is not None:
-                engine.deferred.execute(sent.effects)
+                services.engine.deferred.execute(sent.effects)
             if sent.checks is not None:
-                Reconciler(engine).check(sent.checks, lambda: 800.0)
+                services.reconciler.check(sent.checks, lambda: 800.0)
 
 
 def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
@@ -505,7 +495,7 @@ def new_game(
         calls = ("start", "stop", "succeed", "fail", "create")
         ports["machines"] = Lossy(world.machines, faults, calls, lossy)
         ports["fleet"] = Lossy(world.fleet, faults, ("start", "stop"), lossy)
-        ports["invoke_background"] = lambda event: _perhaps(engines, faults, lossy, event)
+        ports["invoke_background"] = lambda event: _perhaps(processes, faults, lossy, event)
     if conflicts:
         ports["store"] = Busy(world.store, faults, conflicts)
     if crowded:
@@ -514,9 +504,9 @@ def new_game(
     conflicts += crowded
     every = 5 if conflicts else 1000
     lambdas = range(3 if conflicts else 1)
-    engines: list[CommandProcessor] = []
-    engines += [CommandProcessor(world.over(**ports), snapshot_every=every) for _ in lambdas]
-    world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
+    processes: list[Services] = []
+    processes += [Services(world.over(**ports), snapshot_every=every) for _ in lambdas]
+    world.services = Lambdas(processes, faults) if conflicts else processes[0]  # type: ignore[assignment]
     local = Driver(pipeline(tree), armed=False)
     whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100
     id_ = world.launch(tree, run=False)

@@ -29,12 +29,11 @@ from chalicelib.run.deletion import DeletionRunningError
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.model import JournalEntry
-from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules import snapshots
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.run.rules.pipeline import replay
-from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.services import Services
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import NotFoundError, RefusedError
@@ -177,7 +176,7 @@ class Soak:
             "connections": cloud.connections,
         }
         self._ports = {name: _Cut(port, self) for name, port in cut.items()}
-        self._idle: list[CommandProcessor] = []
+        self._idle: list[Services] = []
         self._running: list[_Invocation] = []
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -225,32 +224,32 @@ class Soak:
         self.found.faults["killed invocations"] += 1
         raise Killed
 
-    def invoke(self, work: Callable[[CommandProcessor], R]) -> R:
+    def invoke(self, work: Callable[[Services], R]) -> R:
         """Execute work in a process; raises `LostError` if it is killed."""
-        engine = self._idle.pop() if self._idle else self._process()
+        services = self._idle.pop() if self._idle else self._process()
         left = self.rng.randrange(20) if self._chance(0.06) else None
         self._running.append(_Invocation(left, self.rng.random() < 0.5))
         try:
-            found = work(engine)
+            found = work(services)
         except Killed:
-            engine = self._process()  # the next request gets a new process
+            services = self._process()  # the next request gets a new process
             raise LostError("killed") from None
         finally:
             self._running.pop()
-            self._idle.insert(self.rng.randrange(len(self._idle) + 1), engine)
+            self._idle.insert(self.rng.randrange(len(self._idle) + 1), services)
             del self._idle[6:]
         if self._fault("lost responses", 0.03):
             raise LostError("response")
         return found
 
-    def _process(self) -> CommandProcessor:
+    def _process(self) -> Services:
         cloud = self.world.over(
             **self._ports,
             sleep=self._sleep,
             invoke_background=self._in_background,
             cache_bytes=_CACHE,
         )
-        return CommandProcessor(cloud, snapshot_every=20)
+        return Services(cloud, snapshot_every=20)
 
     def _sleep(self, seconds: float) -> None:
         self.world.now += seconds
@@ -291,7 +290,7 @@ class Soak:
                 self._ended_executions.add(run)
                 self._event(partial(_execution_ended, run, status))
 
-    def _event(self, handle: Callable[[CommandProcessor], object], retries: int = 2) -> None:
+    def _event(self, handle: Callable[[Services], object], retries: int = 2) -> None:
         """Deliver an event, late, twice or not at all; a failed invocation is repeated."""
 
         def deliver() -> None:
@@ -310,18 +309,18 @@ class Soak:
     def _in_background(self, event: BackgroundEvent) -> None:
         sent = BackgroundEvent.model_validate_json(event.model_dump_json(exclude_defaults=True))
 
-        def handle(engine: CommandProcessor) -> None:
+        def handle(services: Services) -> None:
             end = self.world.now + 900
             if sent.effects is not None:
-                engine.deferred.execute(sent.effects, lambda: end - self.world.now)
+                services.engine.deferred.execute(sent.effects, lambda: end - self.world.now)
             if sent.checks is not None:
-                Reconciler(engine).check(sent.checks, lambda: end - self.world.now)
+                services.reconciler.check(sent.checks, lambda: end - self.world.now)
 
         self._event(handle)
 
     def _minute(self) -> None:
         self._at(60, self._minute)
-        self._event(lambda engine: Reconciler(engine).run(), retries=0)
+        self._event(lambda services: services.reconciler.run(), retries=0)
 
     # ---- workers -------------------------------------------------------------------------------
 
@@ -338,8 +337,8 @@ class Soak:
         who = self.world.tokens.find(digest_of(worker.task.token))
         assert who is not None
 
-        def work(engine: CommandProcessor) -> Any:
-            return _returned(getattr(WorkerApi(engine, who), f"worker_{name}")(body))
+        def work(services: Services) -> Any:
+            return _returned(getattr(services.worker(who), f"worker_{name}")(body))
 
         if self._fault("repeated requests", 0.03):
             self._at(self.rng.uniform(0, 60), partial(self._again, work))
@@ -353,7 +352,7 @@ class Soak:
         else:
             then(response)
 
-    def _again(self, work: Callable[[CommandProcessor], object]) -> None:
+    def _again(self, work: Callable[[Services], object]) -> None:
         with contextlib.suppress(*_REFUSALS, LostError, WorkerGoneError):
             self.invoke(work)
 
@@ -447,7 +446,9 @@ class Soak:
             if offer is not None:
                 self._at(60, partial(self._time_out, offer.token))
         task, end = worker.task, TaskEnd("Host EC2 terminated")
-        self._event(lambda e: Reconciler(e).task_stopped(task.pipeline_id, task.worker_id, end))
+        self._event(
+            lambda services: services.reconciler.task_stopped(task.pipeline_id, task.worker_id, end)
+        )
 
     def _time_out(self, token: str) -> None:
         with contextlib.suppress(TaskGoneError):
@@ -458,7 +459,7 @@ class Soak:
     def _ask(self, work: Callable[[CloudPipelines], Any]) -> Any:
         """Send a request of a person, who does not repeat it; return None if it fails."""
         try:
-            return self.invoke(lambda engine: asyncio.run(work(CloudPipelines(engine, ME))))
+            return self.invoke(lambda services: asyncio.run(work(services.pipelines(ME))))
         except (*_REFUSALS, LostError, DeletionRunningError):
             return None
 
@@ -586,7 +587,7 @@ class Soak:
 
     def _from_snapshot(self, name: str) -> Any:
         """Return a pipeline as a new process reads it."""
-        with CommandProcessor(self.world.cloud).reading(ME.org, name) as live:
+        with Services(self.world.cloud).engine.reading(ME.org, name) as live:
             return live
 
     def _clear(self) -> None:
@@ -613,8 +614,8 @@ class Soak:
         self._events = [event for event in self._events if event[2] == self._minute]
 
 
-def _execution_ended(run: str, status: str, engine: CommandProcessor) -> None:
-    Reconciler(engine).execution_ended(run, status)
+def _execution_ended(run: str, status: str, services: Services) -> None:
+    services.reconciler.execution_ended(run, status)
 
 
 def _delete(params: PipelineParams, api: CloudPipelines) -> Any:

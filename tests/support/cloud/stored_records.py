@@ -17,9 +17,9 @@ from chalicelib.people.port import Identity
 from chalicelib.people.store.members import TableTokens
 from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.snapshots import SCHEMA, Schema
 from chalicelib.run.store import JournalStore
+from chalicelib.services import Services
 from chalicelib.workers.port import Shell
 from conducto_core.run.model.requests import Changes
 from conducto_core.run.model.states import Cause
@@ -71,7 +71,7 @@ def world_over(clients: Clients, *, schema: Schema = SCHEMA, **more: Any) -> Wor
         shells=TableShells(table, orgs, clock),
     )
     world.tokens = tokens  # type: ignore[assignment]
-    world.engine = CommandProcessor(world.cloud, **more)
+    world.services = Services(world.cloud, **more)
     return world
 
 

@@ -44,11 +44,12 @@ from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
 from chalicelib.secrets.references import SecretPorts
+from chalicelib.services import Services
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
-from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import Compute, TaskEnd
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import BillingPlan
@@ -161,12 +162,16 @@ class World:
     def use(self, **overrides: Any) -> None:
         """Replace some ports."""
         self.cloud = self.over(**overrides)
-        self.engine = CommandProcessor(self.cloud)
+        self.services = Services(self.cloud)
+
+    @property
+    def engine(self) -> CommandProcessor:
+        return self.services.engine
 
     # ---- a person ------------------------------------------------------------------------------
 
     def pipelines(self, identity: Identity = ME) -> CloudPipelines:
-        return CloudPipelines(self.engine, identity)
+        return self.services.pipelines(identity)
 
     def diagnoses(self, org: str) -> CloudPipelines:
         return self.pipelines(replace(ME, org=org))
@@ -226,7 +231,7 @@ class World:
         self.table.update(Update(table_keys.org(ME.org), set={"accrued": dollars}))
 
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.engine)
+        return self.services.reconciler
 
     def get(self, pipeline_id: str) -> PipelineSummary:
         return asyncio.run(self.pipelines().get_pipeline(PipelineParams(id=pipeline_id)))
@@ -390,12 +395,14 @@ def with_ports(cloud: Dependencies, **ports: Any) -> Dependencies:
 class WorkerCalls:
     """The operations of workers, without HTTP and without coroutines."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
-        self._engine = engine
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(identity: Identity, *body: Any) -> Any:
-            return asyncio.run(getattr(WorkerApi(self._engine, identity), f"worker_{name}")(*body))
+            services = self._services
+            server = services.output if name in {"log", "log_upload"} else services.worker
+            return asyncio.run(getattr(server(identity), f"worker_{name}")(*body))
 
         return call
 
@@ -443,7 +450,7 @@ class Hand:
 
     @property
     def desk(self) -> WorkerCalls:
-        return WorkerCalls(self.world.engine)
+        return WorkerCalls(self.world.services)
 
     def start(self) -> None:
         self.since = self.world.now

@@ -28,9 +28,10 @@ from conducto_core.asl.rules.naming import (
 from conducto_core.asl.rules.states import Residual, residual
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import IN_FLIGHT, Cause, NodeType, State
+from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_core.run.rules.machine import advance, settled
 from conducto_core.run.rules.outcomes import Outcome
-from conducto_core.run.rules.tree_state import Change, LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import Change, TreeState
 from conducto_core.tree.model import NodeSpec
 
 #: The error of a task whose execution does not count any more, or must not continue.

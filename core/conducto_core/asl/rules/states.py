@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from conducto_core.asl.rules.naming import MAX_OFFERS, NO_TREE, RETRY_LATER, WORKER_LOST
 from conducto_core.run.model.states import Cause, NodeType
+from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_core.run.rules.outcomes import (
     Failure,
     FailureDecision,
@@ -23,7 +24,7 @@ from conducto_core.run.rules.outcomes import (
     holds_back_siblings,
     state_of,
 )
-from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Callback, NodeSpec
 
 State = dict[str, Any]

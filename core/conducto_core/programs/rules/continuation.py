@@ -24,7 +24,8 @@ from conducto_core.programs.rules.fingerprints import (
 )
 from conducto_core.run.model.records import AttemptRecord, NodeState
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, child_path, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import resolve, resolve_generated

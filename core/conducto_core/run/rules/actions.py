@@ -21,14 +21,8 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
 from conducto_core.run.rules.failures import is_failure, is_held_by_limit, left_over
-from conducto_core.run.rules.tree_state import (
-    LiveExec,
-    LiveGroup,
-    LiveNode,
-    TreeState,
-    execs_below,
-    turns_below,
-)
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode, execs_below
+from conducto_core.run.rules.tree_state import TreeState, turns_below
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.written import ENV_PREFIX
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from conducto_core.run.model.states import FINISHED
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.rules.outcomes import Outcome
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 

@@ -7,7 +7,8 @@ does. Everything that lists or reruns failures uses this module, on both targets
 from collections.abc import Iterator
 
 from conducto_core.run.model.states import FAILED, Cause, State
-from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
+from conducto_core.run.rules.tree_state import TreeState
 
 
 def is_failure(node: LiveNode) -> bool:

@@ -27,6 +27,7 @@ from conducto_core.run.model.states import (
     StopReason,
 )
 from conducto_core.run.rules.failures import expired_above
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode, Notice
 from conducto_core.run.rules.outcomes import (
     FAIL,
     MAX_LOST_STARTS,
@@ -42,15 +43,7 @@ from conducto_core.run.rules.outcomes import (
     state_of,
     suppress,
 )
-from conducto_core.run.rules.tree_state import (
-    LiveExec,
-    LiveGroup,
-    LiveNode,
-    Notice,
-    TreeState,
-    has_its_turn,
-    turns_below,
-)
+from conducto_core.run.rules.tree_state import TreeState, has_its_turn, turns_below
 from conducto_core.tree.model import NodeSpec
 from conducto_core.workers.rules.placement import MAX_INTERRUPTIONS
 

@@ -28,9 +28,10 @@ from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import FINISHED, NodeType, State
 from conducto_core.run.rules.actions import stored
 from conducto_core.run.rules.contexts import is_renewed, is_reset, loses_state, loss
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.machine import settled
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, Outcome
-from conducto_core.run.rules.tree_state import Change, LiveExec, TreeState
+from conducto_core.run.rules.tree_state import Change, TreeState
 from conducto_core.tree.model import Pipeline, ancestors, parent_of
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 

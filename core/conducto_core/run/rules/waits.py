@@ -16,7 +16,7 @@ from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineReco
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.run.rules.contexts import lost_state
 from conducto_core.run.rules.failures import expired_above
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
 from conducto_core.tree.model import ancestors
 from conducto_core.tree.rules.callbacks import owner_of
 from conducto_core.workers.rules.placement import MAX_PLACING

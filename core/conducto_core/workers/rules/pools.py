@@ -10,7 +10,8 @@ from conducto_core.errors import invalid
 from conducto_core.machines.model import MachineClass, Rung
 from conducto_core.machines.rules import machine_size
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, TreeState
+from conducto_core.run.rules.live_nodes import LiveExec
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, SpotUse, ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.workers.model import WarmPool

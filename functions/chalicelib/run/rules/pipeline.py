@@ -60,9 +60,9 @@ from conducto_core.run.model.records import Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import RESETS, STARTS, Action
 from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules.actions import events_of, events_of_modify
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.machine import advance, settled
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline, unpack_form
 from conducto_core.tree.rules.callbacks import PoolKind

@@ -31,8 +31,9 @@ from conducto_core.run.model.records import (
 from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules.contexts import Hold, hold_of, is_late
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.rules.pipeline_state import PipelineState
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import (
     NodeSpec,
     Pipeline,

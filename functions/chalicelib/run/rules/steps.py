@@ -21,9 +21,9 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, changed_record, ended_record
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode
 from conducto_core.tree.model import unpack_form
 from conducto_core.tree.rules.resolve import resolve_generated
 

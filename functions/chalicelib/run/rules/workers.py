@@ -23,8 +23,8 @@ from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, loss
+from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import AttemptEnd
-from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers.rules.placement import max_wait, rungs_of
