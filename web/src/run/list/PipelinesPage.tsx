@@ -10,6 +10,7 @@ import { Icon } from "@/components/Icon";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { SearchField } from "@/components/SearchField";
 import { StaleBadge } from "@/components/StaleBadge";
 import { useTitle } from "@/components/useTitle";
 import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
@@ -21,7 +22,7 @@ import { filterOf, NO_FILTER, ownersOf, periodOf, startOf } from "@/run/list/fil
 import { FirstSteps } from "@/run/list/FirstSteps";
 import styles from "@/run/list/PipelinesPage.module.css";
 import { ProgramList } from "@/run/list/ProgramList";
-import { Search, Toolbar } from "@/run/list/Toolbar";
+import { Toolbar } from "@/run/list/Toolbar";
 import { type PipelineList, usePipelineList } from "@/run/list/usePipelineList";
 
 const APPROVALS_MS = 10_000;
@@ -57,7 +58,14 @@ export function PipelinesPage() {
         <h1>Pipelines</h1>
         <StaleBadge query={list} every={list.every} />
         <span className={styles.grow} />
-        {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
+        {isFirstVisit ? null : (
+          <SearchField
+            label="Search pipelines"
+            placeholder="Title, id, tag or program"
+            text={filter.text ?? ""}
+            onChange={(text) => setQuery({ text }, true)}
+          />
+        )}
         {IN_CLOUD ? <LaunchFromGit /> : null}
       </header>
       {selected.length > 0 ? (
