@@ -32,7 +32,7 @@ const EVERYWHERE: HelpKeys = [
 ];
 
 const KEYS: HelpKeys = [
-  ["↑ ↓", "previous or next row"],
+  ["↑ ↓", "previous or next row; beside the output of a group, Enter opens it"],
   ["→ ←", "open or close a group; go into or out of it"],
   ["Space", "select or deselect; beside the output of a group, show or hide"],
   ["Home End", "first or last row"],

@@ -7,6 +7,7 @@ import type { PipelineSummary, State } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Icon } from "@/components/Icon";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
@@ -28,7 +29,7 @@ import { type PipelineList, usePipelineList } from "@/run/list/usePipelineList";
 const APPROVALS_MS = 10_000;
 const WaitingApprovals = lazily(
   async () => (await import("@/approvals/WaitingApprovals")).WaitingApprovals,
-  { placeholder: null, ahead: false },
+  { placeholder: <Pending />, ahead: false },
 );
 
 export function PipelinesPage() {
@@ -89,7 +90,7 @@ export function PipelinesPage() {
           }}
         />
       )}
-      <div className={styles.body}>
+      <div className={`${styles.body ?? ""} ${IN_ORDER}`}>
         <Approvals />
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
