@@ -112,12 +112,14 @@ function Now({ activity }: { activity: Activity }) {
       </p>
       <Capacity activity={activity} />
       {runs.length + waits.length === 0 ? null : (
-        <SearchField
-          label="Search commands"
-          placeholder="Path, pipeline or reason"
-          text={text}
-          onChange={setText}
-        />
+        <div className={styles.search}>
+          <SearchField
+            label="Search commands"
+            placeholder="Path, pipeline or reason"
+            text={text}
+            onChange={setText}
+          />
+        </div>
       )}
       <section aria-labelledby="running" className={styles.section}>
         <h2 id="running">Running</h2>
