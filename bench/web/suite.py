@@ -114,7 +114,7 @@ WEB = Suite(
         ),
         Measurement(
             "web.page_changes",
-            "memory after 500 changes of the page, in addition to that after 100",
+            "objects after 500 changes of the page, in addition to those after 100",
             interactions.page_changes,
             (
                 Metric("growth_mb", "MB", budget=1),

@@ -120,6 +120,10 @@ def test_tree_filters_the_output_and_groups_fold(viewer: Viewer, tmp_path: Path)
     page.keyboard.press("Space")  # the group itself
     expect(log).to_have_count(0)
     page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")  # a row of the filter: the group stays open
+    page.keyboard.press("Space")
+    expect(page.get_by_role("treeitem", name="payments")).to_have_attribute("aria-checked", "mixed")
+    page.keyboard.press("Space")
     page.get_by_text("Only failed").click()
     expect(log).to_contain_text("KeyError")
     assert {*lines(page)} == {"tests", "KeyError: 'fee_bp'"}

@@ -325,7 +325,7 @@ def test_reasons_and_changes_fit_into_a_window(viewer: Viewer) -> None:
     assert box["y"] + box["height"] <= 900
     page.get_by_role("button", name="2 more reasons").click()
     expect(reasons).to_have_count(5)
-    card.get_by_role("link", name="Compare all").click()
+    page.keyboard.press("c")
     expect(page.get_by_role("heading", name="Compare two pipelines")).to_be_visible()
     assert f"before={good}&after={bad}" in page.url
 

@@ -6,6 +6,8 @@ import type { Activity, WaitGroup } from "@/api/schema";
 import styles from "@/activity/Activity.module.css";
 import {
   barLength,
+  isRunFound,
+  isWaitFound,
   nextStart,
   overrun,
   rowsOf,
@@ -13,12 +15,14 @@ import {
   USUAL_AT,
   type UsualOf,
 } from "@/activity/model/rows";
+import { useRowKeys } from "@/activity/useRowKeys";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { IN_CLOUD } from "@/api/deployment";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { SearchField } from "@/components/SearchField";
 import { StateIcon } from "@/components/StateIcon";
 import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
@@ -31,6 +35,7 @@ import { isLong } from "@/run/model/usual";
 import { schedulesApi } from "@/schedules/api/schedules";
 
 const REFRESH_MS = 3000;
+const NONE_MATCHES = "None matches the search.";
 /** Pipelines whose usual times are read. */
 const MAX_USUAL = 10;
 
@@ -91,6 +96,10 @@ function Now({ activity }: { activity: Activity }) {
   const now = useNow(true);
   const runs = rowsOf(commands, useUsualOf(activity), now);
   const left = queued - read;
+  const [text, setText] = useState("");
+  useRowKeys();
+  const shown = runs.filter((run) => isRunFound(run, text));
+  const shownWaits = waits.filter((group) => isWaitFound(group, text));
   return (
     <>
       <p className={styles.headline}>
@@ -102,13 +111,23 @@ function Now({ activity }: { activity: Activity }) {
         </span>
       </p>
       <Capacity activity={activity} />
+      {runs.length + waits.length === 0 ? null : (
+        <div className={styles.search}>
+          <SearchField
+            label="Search commands"
+            placeholder="Path, pipeline or reason"
+            text={text}
+            onChange={setText}
+          />
+        </div>
+      )}
       <section aria-labelledby="running" className={styles.section}>
         <h2 id="running">Running</h2>
-        {runs.length === 0 ? (
-          <p className="muted">No command runs.</p>
+        {shown.length === 0 ? (
+          <p className="muted">{runs.length === 0 ? "No command runs." : NONE_MATCHES}</p>
         ) : (
           <div className="card">
-            {runs.map((run) => (
+            {shown.map((run) => (
               <Running key={`${run.command.pipeline} ${run.command.path}`} run={run} />
             ))}
             {running > commands.length ? (
@@ -121,11 +140,11 @@ function Now({ activity }: { activity: Activity }) {
       </section>
       <section aria-labelledby="waiting" className={styles.section}>
         <h2 id="waiting">Waiting</h2>
-        {waits.length === 0 ? (
-          <p className="muted">No command waits.</p>
+        {shownWaits.length === 0 ? (
+          <p className="muted">{waits.length === 0 ? "No command waits." : NONE_MATCHES}</p>
         ) : (
           <div className="card">
-            {waits.map((group) => (
+            {shownWaits.map((group) => (
               <Wait
                 key={`${group.kind ?? ""} ${group.holder ?? ""} ${group.text}`}
                 group={group}
@@ -219,7 +238,7 @@ function Running({ run }: { run: Run }) {
   const isLate = isLong(took, { usual, slow: null });
   const kill = useControl(pipeline, () => setKilling(false));
   return (
-    <div className={styles.row}>
+    <div className={styles.row} data-row>
       <StateIcon state="running" label />
       <span className={styles.text}>
         <a href={pipelineUrl(pipeline, path)} onClick={followLink} className="clip">
@@ -247,6 +266,7 @@ function Running({ run }: { run: Run }) {
       <span className={styles.actions}>
         <Button
           variant="danger"
+          data-kill
           aria-label={`Kill ${visible(path)} of ${pipeline}`}
           onClick={() => setKilling(true)}
         >
@@ -292,7 +312,7 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
     ...(since === null ? [] : [`since ${duration(Math.max(0, now - since))}`]),
   ];
   return (
-    <div className={`${styles.row} ${isApproval ? styles.approval : ""}`}>
+    <div className={`${styles.row} ${isApproval ? styles.approval : ""}`} data-row>
       <StateIcon state={isApproval ? "approval" : "queued"} label />
       <span className={`${styles.count} number`}>{count.toLocaleString("en")}</span>
       <span className={styles.text}>
@@ -331,7 +351,12 @@ function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
   const one = first[0];
   if (one === undefined) return null;
   const link = (label: string, url: string, look = "plain") => (
-    <a className={`button button-${look}`} href={url} onClick={followLink}>
+    <a
+      className={`button button-${look}`}
+      data-approval={kind === "approval" || undefined}
+      href={url}
+      onClick={followLink}
+    >
       {label}
     </a>
   );

@@ -6,6 +6,12 @@ import { api, type TreeQuery } from "@/api/client";
 import type { TreePage } from "@/api/schema";
 import { Listeners } from "@/lib/listeners";
 
+/**
+ * Why requests of a closed source end. An exception that is made at each abort would keep the
+ * functions on its stack, and with them the page that was left.
+ */
+const CLOSED = new DOMException("closed", "AbortError");
+
 /** Data that is kept current in the background until it is closed. */
 export abstract class LiveSource {
   /** Incremented on every visible change. */
@@ -19,7 +25,7 @@ export abstract class LiveSource {
   readonly getVersion = (): number => this.version;
 
   close(): void {
-    this.aborter.abort();
+    this.aborter.abort(CLOSED);
     for (const name of this.timers.keys()) this.cancel(name);
   }
 

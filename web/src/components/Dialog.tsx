@@ -13,6 +13,24 @@ interface Props {
 }
 
 /**
+ * The newest element outside of dialogs that had the focus. A button that is disabled until its
+ * dialog opens has lost the focus by then.
+ */
+let newest: WeakRef<HTMLElement> | null = null;
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLElement && target.closest("dialog") === null) {
+    newest = new WeakRef(target);
+  }
+});
+
+/** The element that a dialog returns the focus to. */
+function focused(): HTMLElement | null {
+  const active = document.activeElement;
+  if (active === null || active === document.body) return newest?.deref() ?? null;
+  return active instanceof HTMLElement ? active : null;
+}
+
+/**
  * A modal dialog. Focus starts at the element with `data-first`, otherwise at the first control.
  */
 export function Dialog({ title, onClose, children, footer, wide = false }: Props) {
@@ -20,12 +38,12 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
   const heading = useId();
   useEffect(() => {
     const dialog = ref.current;
-    const before = document.activeElement;
+    const before = focused();
     dialog?.showModal();
     dialog?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => {
       dialog?.close();
-      if (before instanceof HTMLElement) before.focus();
+      before?.focus();
     };
   }, []);
   return (

@@ -11,6 +11,8 @@ const PAGES: Record<string, string> = {
   p: "The tree on the left has the commands; select one to see its output, attempts and files on the right. The header runs, pauses and cancels the pipeline. With no node selected, the overview has the reasons of failures, and the commands that run or wait.",
   launch:
     "Launches a Python script of a Git repository, without a terminal. The installation clones the repository, runs the script once to build the tree, and then runs the tree.",
+  activity:
+    "The commands that run, and those that wait with the reason, of all pipelines. The worst overrun comes first.",
   program:
     "All pipelines of a program: pass rate, times, metrics and flaky nodes. Choose two pipelines to compare them.",
   data: "Files of your pipelines and your own data, which commands read and write.",
@@ -30,11 +32,13 @@ const EVERYWHERE: HelpKeys = [
 ];
 
 const KEYS: HelpKeys = [
-  ["↑ ↓", "previous or next row"],
+  ["↑ ↓", "previous or next row; beside the output of a group, Enter opens it"],
   ["→ ←", "open or close a group; go into or out of it"],
   ["Space", "select or deselect; beside the output of a group, show or hide"],
   ["Home End", "first or last row"],
   ["n p", "next or previous failure"],
+  ["1 2 3 4", "show the reasons of a kind: all, newly failing, still failing, flaky"],
+  ["c", "compare with the last good pipeline"],
   ["u", "next running command"],
   ["f", "show failed commands only, or all"],
   ["/", "search the tree"],
@@ -50,14 +54,34 @@ const KEYS: HelpKeys = [
   ["Esc", "close the search, clear the selection"],
 ];
 
+/** Keys that one page has. */
+const PAGE_KEYS: Record<string, HelpKeys> = {
+  activity: [
+    ["↑ ↓", "previous or next row"],
+    ["Enter", "open it"],
+    ["o", "open its output"],
+    ["k", "kill; asks first"],
+    ["a", "open the approval"],
+    ["/", "search"],
+  ],
+};
+
 /** The purpose of a page, and its keys. */
 export function HelpDialog({ path, onClose }: { path: string; onClose: () => void }) {
-  const page = PAGES[machineIn(path).rest.split("/")[1] ?? ""] ?? null;
+  const name = machineIn(path).rest.split("/")[1] ?? "";
+  const page = PAGES[name] ?? null;
+  const pageKeys = PAGE_KEYS[name];
   return (
     <Dialog title="Help" onClose={onClose}>
       {page === null ? null : <p>{page}</p>}
       <h3>On every page</h3>
       <Keys keys={EVERYWHERE} />
+      {pageKeys === undefined ? null : (
+        <>
+          <h3>On this page</h3>
+          <Keys keys={pageKeys} />
+        </>
+      )}
       {isPipelinePath(path) ? (
         <>
           <h3>In the tree and the node of a pipeline</h3>

@@ -2,22 +2,27 @@ import type { ReactElement } from "react";
 
 import { type DisplayState, stateLabel } from "@/run/model/states";
 
-/** Each state has its own shape, so that colour is not needed to tell them apart. */
-const SHAPES: Record<DisplayState, ReactElement> = {
-  pending: <circle cx="8" cy="8" r="4.5" fill="none" strokeWidth="1.6" strokeDasharray="2 2.2" />,
-  queued: (
+/**
+ * Each state has its own shape, so that colour is not needed to tell them apart. They are functions
+ * because Preact links an element to the first page that shows it.
+ */
+const SHAPES: Record<DisplayState, () => ReactElement> = {
+  pending: () => (
+    <circle cx="8" cy="8" r="4.5" fill="none" strokeWidth="1.6" strokeDasharray="2 2.2" />
+  ),
+  queued: () => (
     <>
       <circle cx="8" cy="8" r="5.2" fill="none" strokeWidth="1.6" />
       <path d="M8 5.2V8l2 1.4" fill="none" strokeWidth="1.6" strokeLinecap="round" />
     </>
   ),
-  running: (
+  running: () => (
     <>
       <circle cx="8" cy="8" r="5.2" fill="none" strokeWidth="1.8" opacity="0.3" />
       <path d="M8 2.8a5.2 5.2 0 0 1 5.2 5.2" fill="none" strokeWidth="1.8" strokeLinecap="round" />
     </>
   ),
-  done: (
+  done: () => (
     <path
       d="M3.4 8.4l3 3 6.2-6.6"
       fill="none"
@@ -26,13 +31,13 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       strokeLinejoin="round"
     />
   ),
-  warning: (
+  warning: () => (
     <>
       <path d="M8 2.6l6 10.6H2z" fill="none" strokeWidth="1.5" strokeLinejoin="round" />
       <path d="M8 6.6v3.2M8 11.4v.2" fill="none" strokeWidth="1.5" strokeLinecap="round" />
     </>
   ),
-  error: (
+  error: () => (
     <>
       <circle cx="8" cy="8" r="6.4" stroke="none" className="mark-fill" />
       <path
@@ -44,13 +49,13 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       />
     </>
   ),
-  killed: (
+  killed: () => (
     <>
       <rect x="2.4" y="2.4" width="11.2" height="11.2" rx="2" stroke="none" className="mark-fill" />
       <path d="M5.4 8h5.2" className="mark-cut" fill="none" strokeWidth="1.8" />
     </>
   ),
-  approval: (
+  approval: () => (
     <path
       d="M6 2.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM1.5 13.5c0-2.5 1.8-4 4.5-4 .9 0 1.7.2 2.4.5M9.2 12.2l1.8 1.8 3.5-4"
       fill="none"
@@ -59,19 +64,19 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       strokeLinejoin="round"
     />
   ),
-  scheduled: (
+  scheduled: () => (
     <>
       <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />
       <path d="M8 4.8V8h2.6" fill="none" strokeWidth="1.6" strokeLinecap="round" />
     </>
   ),
-  paused: (
+  paused: () => (
     <>
       <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />
       <path d="M6.6 6v4M9.4 6v4" fill="none" strokeWidth="1.6" strokeLinecap="round" />
     </>
   ),
-  skipped: (
+  skipped: () => (
     <>
       <path
         d="M3 4.4L7.4 8 3 11.6zM8.2 4.4L12.6 8l-4.4 3.6z"
@@ -84,14 +89,14 @@ const SHAPES: Record<DisplayState, ReactElement> = {
 };
 
 /** Outlines mark consequences: the groups above a failure. */
-const OUTLINES: Partial<Record<DisplayState, ReactElement>> = {
-  error: (
+const OUTLINES: Partial<Record<DisplayState, () => ReactElement>> = {
+  error: () => (
     <>
       <circle cx="8" cy="8" r="5.8" fill="none" strokeWidth="1.5" />
       <path d="M6 6l4 4M10 6l-4 4" fill="none" strokeWidth="1.5" strokeLinecap="round" />
     </>
   ),
-  killed: (
+  killed: () => (
     <>
       <rect x="2.6" y="2.6" width="10.8" height="10.8" rx="2" fill="none" strokeWidth="1.5" />
       <path d="M5.6 8h4.8" fill="none" strokeWidth="1.5" />
@@ -120,7 +125,7 @@ export function StateIcon({ state, label = false, outlined = false }: Props) {
       {...(label ? { role: "img", "aria-label": stateLabel(state) } : { "aria-hidden": true })}
     >
       {label ? <title>{stateLabel(state)}</title> : null}
-      {shape}
+      {shape()}
     </svg>
   );
 }

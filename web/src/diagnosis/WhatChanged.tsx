@@ -4,9 +4,10 @@ import type { Diagnosis, PipelineChange } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
 import { Icon, type IconName } from "@/components/Icon";
+import { useKeys } from "@/components/useKeys";
 import { failuresOf, kindLabel, sinceOf } from "@/diagnosis/model/diagnosis";
 import styles from "@/diagnosis/WhatChanged.module.css";
-import { followLink, pipelineUrl, programUrl } from "@/lib/location";
+import { followLink, navigate, pipelineUrl, programUrl } from "@/lib/location";
 import { moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
@@ -39,6 +40,11 @@ interface Props {
 export function WhatChanged({ session, found }: Props) {
   const { baseline, earlier, first_bad: firstBad } = found;
   const record = session.model?.summary.pipeline;
+  const comparison =
+    record === undefined || baseline === null
+      ? null
+      : programUrl({ ...programQuery(record), before: baseline.id, after: session.id });
+  useKeys(comparison === null ? {} : { c: () => navigate(comparison) });
   return (
     <section className={shared.card} aria-labelledby="what-changed">
       <header className={styles.head}>
@@ -86,16 +92,9 @@ export function WhatChanged({ session, found }: Props) {
           <span className={styles.note}>
             {found.unchanged.length === 0 ? "" : `Unchanged: ${found.unchanged.join(", ")}.`}
           </span>
-          {record === undefined ? null : (
+          {record === undefined || comparison === null ? null : (
             <span className={styles.links}>
-              <a
-                href={programUrl({
-                  ...programQuery(record),
-                  before: baseline.id,
-                  after: session.id,
-                })}
-                onClick={followLink}
-              >
+              <a href={comparison} aria-keyshortcuts="c" onClick={followLink}>
                 Compare all
               </a>
               <a href={programUrl(programQuery(record))} onClick={followLink}>

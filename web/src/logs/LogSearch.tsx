@@ -1,7 +1,7 @@
 import { useQueries } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 
-import { api } from "@/api/client";
+import { api, type LogSearchQuery } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { type Output, type OutputLocation, streamsOf } from "@/logs/live/output";
@@ -25,6 +25,16 @@ export interface LogSearch {
   hasMore: boolean;
 }
 
+/** A function of its own: the cached query would keep the scope of the hook, and so the page. */
+function matchesQuery(id: string, where: Omit<LogSearchQuery, "ignore_case" | "limit">) {
+  return {
+    queryKey: ["log-search", id, where],
+    queryFn: ({ signal }: { signal: AbortSignal }) =>
+      api.searchLog(id, { ...where, ignore_case: true, limit: MAX_MATCHES }, signal),
+    enabled: where.text !== "",
+  };
+}
+
 /** Searches an output on the server. */
 export function useLogSearch(
   { id, path, attempt, stream }: OutputLocation,
@@ -33,15 +43,7 @@ export function useLogSearch(
   const [typed, setTyped] = useState("");
   const text = useDeferredValue(typed);
   const results = useQueries({
-    queries: streamsOf(stream).map((one) => ({
-      queryKey: ["log-search", id, path, attempt, one, text],
-      queryFn: ({ signal }: { signal: AbortSignal }) => {
-        const where = { path, attempt, stream: one };
-        const query = { ...where, text, ignore_case: true, limit: MAX_MATCHES };
-        return api.searchLog(id, query, signal);
-      },
-      enabled: text !== "",
-    })),
+    queries: streamsOf(stream).map((one) => matchesQuery(id, { path, attempt, stream: one, text })),
   });
   const isDone = text !== "" && results.every(({ data }) => data !== undefined);
   const [first, second] = results.map(({ data }) => data?.matches);

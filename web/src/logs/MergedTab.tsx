@@ -10,11 +10,12 @@ import { LogLines, LogPanel, type LogScroll, useLogScroll } from "@/components/L
 import segments from "@/components/Segments.module.css";
 import { StateIcon } from "@/components/StateIcon";
 import { Menu } from "@/components/Menu";
+import { useKeys } from "@/components/useKeys";
 import { useMediaQuery } from "@/components/useMediaQuery";
 import { useNow } from "@/components/useNow";
 import { parseLine, PLAIN } from "@/lib/ansi";
 import { followLink, outputUrl, setQuery, useLocation } from "@/lib/location";
-import { currentSettings, useSetting } from "@/lib/settings";
+import { useSetting } from "@/lib/settings";
 import { duration, moment, plural, sinceStart } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { type MergedFilter, MergedOutput } from "@/logs/live/mergedOutput";
@@ -285,24 +286,6 @@ function useEarlierLines(output: MergedOutput, rows: readonly Row[], log: LogScr
 function toggleRegex(): void {
   const isOn = new URLSearchParams(location.search).has("regex");
   setQuery({ regex: isOn ? null : "1" }, true);
-}
-
-/** Keys of the page, except in fields. */
-function useKeys(keys: Record<string, () => void>): void {
-  const newest = useRef(keys);
-  useEffect(() => {
-    newest.current = keys;
-  });
-  useEffect(() => {
-    const onKey = ({ key, target, ctrlKey, metaKey, altKey, defaultPrevented }: KeyboardEvent) => {
-      if (ctrlKey || metaKey || altKey || defaultPrevented || !currentSettings().keys) return;
-      const field = "input, textarea, select, dialog, [role=menu]";
-      if (target instanceof Element && target.closest(field) !== null) return;
-      newest.current[key]?.();
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, []);
 }
 
 function Search({ filter: { text = "", regex = false } }: { filter: MergedFilter }) {

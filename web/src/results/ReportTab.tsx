@@ -23,14 +23,22 @@ function hasOutput({ started, from_cache: cached }: AttemptRecord): boolean {
   return started !== null || cached !== null;
 }
 
-/** Markdown that an attempt printed. */
-export function useReport(id: string, attempt: AttemptRecord | undefined) {
-  const place = attempt === undefined ? null : `${id} ${attempt.number} ${attempt.path}`;
+/** Whether a place was shown for a while. */
+function useIsShown(place: string | null): boolean {
   const [ready, setReady] = useState<string | null>(null);
   useEffect(() => {
     const timer = window.setTimeout(() => setReady(place), DELAY_MS);
     return () => window.clearTimeout(timer);
   }, [place]);
+  return ready === place;
+}
+
+/** Markdown that an attempt printed. */
+export function useReport(id: string, attempt: AttemptRecord | undefined) {
+  // A hook of its own: the cached query would keep `setReady`, and with it the page that was left.
+  const isShown = useIsShown(
+    attempt === undefined ? null : `${id} ${attempt.number} ${attempt.path}`,
+  );
   return useQuery({
     queryKey: ["report", id, attempt?.path, attempt?.number, attempt?.state],
     queryFn: async ({ signal }) => {
@@ -38,7 +46,7 @@ export function useReport(id: string, attempt: AttemptRecord | undefined) {
       const found = await Promise.all(STREAMS.map((one) => blocksOf(id, attempt, one, signal)));
       return found.flat();
     },
-    enabled: ready === place && attempt !== undefined && hasOutput(attempt),
+    enabled: isShown && attempt !== undefined && hasOutput(attempt),
     refetchInterval: attempt !== undefined && !isFinished(attempt.state) ? REFRESH_MS : false,
   });
 }

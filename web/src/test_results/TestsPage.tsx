@@ -10,6 +10,7 @@ import { followLink, type PageProps, pipelineUrl, setQuery, useLocation } from "
 import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import program from "@/programs/ProgramPage.module.css";
+import { ROOT } from "@/run/model/paths";
 import { PipelineFrame } from "@/run/page/PipelineFrame";
 import { FlakySuggestions } from "@/test_results/FlakySuggestions";
 import { filterIn, FILTERS, labelsOf, STATES, summaryOf } from "@/test_results/model/tests";
@@ -112,7 +113,7 @@ function Test({ id, test }: { id: string; test: PipelineTest }) {
         </span>
         <span className={styles.name}>{visible(name)}</span>
         <a href={pipelineUrl(id, path)} onClick={followLink}>
-          {visible(path)}
+          {path === ROOT ? "Command" : visible(path)}
         </a>
         <span className={styles.seconds}>{duration(seconds)}</span>
       </div>

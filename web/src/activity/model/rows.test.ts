@@ -1,7 +1,15 @@
 import { expect, it } from "vitest";
 
 import type { RunningCommand, WaitGroup } from "@/api/schema";
-import { barLength, nextStart, rowsOf, USUAL_AT, type UsualOf } from "@/activity/model/rows";
+import {
+  barLength,
+  isRunFound,
+  isWaitFound,
+  nextStart,
+  rowsOf,
+  USUAL_AT,
+  type UsualOf,
+} from "@/activity/model/rows";
 
 const command = (path: string, started: number, pipeline = "abc-def") =>
   ({ pipeline, path, started }) as RunningCommand;
@@ -36,4 +44,22 @@ it("expects the next start at the first usual end of a command of the same pipel
   expect(nextStart(group("turn", "xyz-uvw"), runs)).toBeNull();
   expect(nextStart(group("limit", "xyz-uvw"), runs)).toBe(10);
   expect(nextStart(group("approval"), runs)).toBeNull();
+});
+
+it("finds commands by path and pipeline, and waits by reason and path", () => {
+  const run = rowsOf([{ ...command("/Tests/unit", 0), title: "Nightly" }], usual, now)[0];
+  if (run === undefined) throw new Error("no row");
+  expect(["", " unit ", "nightly", "abc", "nothing"].map((text) => isRunFound(run, text))).toEqual([
+    true,
+    true,
+    true,
+    true,
+    false,
+  ]);
+  const wait = { ...group("turn"), text: "max_concurrent=1 of / is reached" };
+  expect(["CONCURRENT", "/z", "image"].map((text) => isWaitFound(wait, text))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });

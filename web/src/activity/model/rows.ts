@@ -57,3 +57,18 @@ export function nextStart(group: WaitGroup, runs: readonly Run[]): number | null
     .flatMap(({ usual, took }) => (usual === null || took >= usual ? [] : [usual - took]));
   return left.length === 0 ? null : Math.min(...left);
 }
+
+/** Whether a running command has a text in its path or its pipeline. */
+export function isRunFound({ command: { path, pipeline, title } }: Run, text: string): boolean {
+  return hasText([path, pipeline, title], text);
+}
+
+/** Whether a text is in the reason of a wait, or in the paths that it names. */
+export function isWaitFound({ text: reason, first }: WaitGroup, text: string): boolean {
+  return hasText([reason, ...first.flatMap(({ path, pipeline }) => [path, pipeline])], text);
+}
+
+function hasText(values: readonly string[], text: string): boolean {
+  const wanted = text.trim().toLowerCase();
+  return values.some((value) => value.toLowerCase().includes(wanted));
+}

@@ -162,10 +162,11 @@ function Commands() {
       <h2 className={styles.title}>In a terminal</h2>
       <ul className="card">
         {COMMANDS.map(([command, what]) => (
-          <li key={command} className={styles.row}>
-            <code>{command}</code>
-            <span className="muted">{what}</span>
-            <span className="page-grow" />
+          <li key={command} className={`${styles.row ?? ""} ${styles.command ?? ""}`}>
+            <span className={styles.what}>
+              <code>{command}</code>
+              <span className="muted">{what}</span>
+            </span>
             <CopyButton text={command} label={`Copy ${command}`} />
           </li>
         ))}

@@ -7,9 +7,11 @@ import type { PipelineSummary, State } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Icon } from "@/components/Icon";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { SearchField } from "@/components/SearchField";
 import { StaleBadge } from "@/components/StaleBadge";
 import { useTitle } from "@/components/useTitle";
 import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
@@ -21,13 +23,13 @@ import { filterOf, NO_FILTER, ownersOf, periodOf, startOf } from "@/run/list/fil
 import { FirstSteps } from "@/run/list/FirstSteps";
 import styles from "@/run/list/PipelinesPage.module.css";
 import { ProgramList } from "@/run/list/ProgramList";
-import { Search, Toolbar } from "@/run/list/Toolbar";
+import { Toolbar } from "@/run/list/Toolbar";
 import { type PipelineList, usePipelineList } from "@/run/list/usePipelineList";
 
 const APPROVALS_MS = 10_000;
 const WaitingApprovals = lazily(
   async () => (await import("@/approvals/WaitingApprovals")).WaitingApprovals,
-  { placeholder: null, ahead: false },
+  { placeholder: <Pending />, ahead: false },
 );
 
 export function PipelinesPage() {
@@ -57,7 +59,14 @@ export function PipelinesPage() {
         <h1>Pipelines</h1>
         <StaleBadge query={list} every={list.every} />
         <span className={styles.grow} />
-        {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
+        {isFirstVisit ? null : (
+          <SearchField
+            label="Search pipelines"
+            placeholder="Title, id, tag or program"
+            text={filter.text ?? ""}
+            onChange={(text) => setQuery({ text }, true)}
+          />
+        )}
         {IN_CLOUD ? <LaunchFromGit /> : null}
       </header>
       {selected.length > 0 ? (
@@ -81,7 +90,7 @@ export function PipelinesPage() {
           }}
         />
       )}
-      <div className={styles.body}>
+      <div className={`${styles.body ?? ""} ${IN_ORDER}`}>
         <Approvals />
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef } from "react";
+import { useId } from "react";
 
 import type { State } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -21,36 +21,6 @@ const LIFECYCLE_LABELS = {
 };
 
 const SEGMENTS: readonly State[] = ["error", "running", "pending", "done", "killed"];
-
-/** The search field. The key / focuses it. */
-export function Search({ text }: { text: string }) {
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const isTyping =
-        event.target instanceof Element && event.target.matches("input, textarea, select");
-      if (event.key !== "/" || isTyping || document.querySelector("dialog[open]") !== null) return;
-      event.preventDefault();
-      field.current?.focus();
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, []);
-  return (
-    <label className={styles.search}>
-      <Icon name="search" />
-      <input
-        ref={field}
-        type="search"
-        placeholder="Title, id, tag or program"
-        aria-label="Search pipelines"
-        value={text}
-        onChange={(event) => setQuery({ text: event.target.value }, true)}
-      />
-      <kbd aria-hidden>/</kbd>
-    </label>
-  );
-}
 
 interface Props {
   filter: Filter;

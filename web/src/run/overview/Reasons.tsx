@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import type { Diagnosis, FailureCause } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { useKeys } from "@/components/useKeys";
 import segmentStyles from "@/components/Segments.module.css";
 import {
   causeOf,
@@ -51,18 +52,25 @@ export function Reasons({ id, groups, found, actions }: Props) {
   );
   const hidden = all ? 0 : Math.max(0, chosen.length - FIRST_REASONS);
   const fixed = found?.fixed ?? 0;
-  const offered = found === undefined || found.earlier.length < 2 ? [] : SEGMENTS;
+  const hasHistory = found !== undefined && found.earlier.length >= 2;
+  const offered = hasHistory
+    ? SEGMENTS.filter((each) => each === "all" || countOf(found, each) > 0)
+    : [];
+  useKeys(Object.fromEntries(offered.map((each, place) => [place + 1, () => setSegment(each)])));
   return (
     <div className={styles.reasons}>
       {found === undefined || offered.length === 0 ? null : (
         <div role="group" aria-label="Show" className={segmentStyles.segments}>
-          {offered
-            .filter((each) => each === "all" || countOf(found, each) > 0)
-            .map((each) => (
-              <Button key={each} aria-pressed={segment === each} onClick={() => setSegment(each)}>
-                {`${SEGMENT_LABELS[each]} ${countOf(found, each).toLocaleString("en")}`}
-              </Button>
-            ))}
+          {offered.map((each, place) => (
+            <Button
+              key={each}
+              aria-pressed={segment === each}
+              aria-keyshortcuts={String(place + 1)}
+              onClick={() => setSegment(each)}
+            >
+              {`${SEGMENT_LABELS[each]} ${countOf(found, each).toLocaleString("en")}`}
+            </Button>
+          ))}
         </div>
       )}
       {offered.length === 0 || fixed === 0 ? null : (

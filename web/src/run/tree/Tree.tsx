@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, type KeyboardEvent, type MouseEvent } from "react";
+import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
@@ -44,8 +44,11 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     overscan: OVERSCAN,
   });
   const items = virtual.getVirtualItems();
-  const focused = current ?? ROOT;
   const filter = session.outputFilter;
+  // Beside the output of a group, keys go to rows that Space shows or hides, and the group stays.
+  const [pointed, setPointed] = useState<string | null>(null);
+  useEffect(() => setPointed(null), [current]);
+  const focused = (filter === null ? null : pointed) ?? current ?? ROOT;
   const byTime = session.order.by === "time";
   const place = useMemo(() => rowOf(rows, focused), [rows, focused]);
   useScrollAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
@@ -79,7 +82,9 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   }, [focused]);
   const range = useRangeSelection(session, onSelect);
   const go = (row: Row | undefined) => {
-    if (row?.kind === "node") setQuery({ node: row.key, attempt: null }, true);
+    if (row?.kind !== "node") return;
+    if (filter === null) setQuery({ node: row.key, attempt: null }, true);
+    else setPointed(row.key);
   };
   const toggleSelected = (path: string) => {
     anchor.current = path;
@@ -118,7 +123,11 @@ export function Tree({ session, current, selected, onSelect }: Props) {
       End: () => go(nodeFrom(rows, rows.length - 1, -1)),
       ArrowRight: () => openOrEnter(session, row, () => go(nodeFrom(rows, place + 1, 1))),
       ArrowLeft: () => closeOrLeave(session, row, (path) => setQuery({ node: path }, true)),
-      Enter: () => document.querySelector<HTMLElement>("[data-node-pane]")?.focus(),
+      Enter: () => {
+        if (focused === (current ?? ROOT)) {
+          document.querySelector<HTMLElement>("[data-node-pane]")?.focus();
+        } else setQuery({ node: focused, attempt: null });
+      },
       " ": () => {
         if (row?.kind === "node") (filter?.toggle ?? toggleSelected)(row.key);
       },
