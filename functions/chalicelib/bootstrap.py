@@ -65,12 +65,14 @@ from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
+from chalicelib.workers.aws.buckets import BucketMounts
 from chalicelib.workers.aws.ecs import Ecs, LaunchPace, Place
 from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
 from chalicelib.workers.port import Compute
 from conducto.integrations import slack
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import FREE, FULL, Remedies
+from conducto_core.buckets.rules import read_buckets
 from conducto_core.command import json_logs
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.images.references import read_caches
@@ -416,6 +418,7 @@ class App:
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
             machine_classes=read_machines(self._environment.get(Variables.MACHINES) or ""),
+            buckets=read_buckets(self._environment.get(Variables.BUCKETS) or ""),
         )
 
     @property
@@ -565,6 +568,11 @@ class App:
             log_group=self._read(Variables.WORKER_LOG_GROUP),
             region=self.site.region,
             caches=read_caches(self._environment.get(Variables.PULL_THROUGH) or ""),
+            buckets=BucketMounts(
+                self.site,
+                self._installation.buckets,
+                self._environment.get(Variables.BUCKET_FILES) or "",
+            ),
         )
         place = Place(
             cluster=self._read(Variables.CLUSTER),

@@ -25,6 +25,7 @@ from conducto_core.installation.rules import reserved_concurrency
 from infra.lambda_package import stage_package
 from infra.settings import Settings, allow_tracing, collector_variables
 from infra.stacks.agent import BUILD, alone
+from infra.stacks.buckets import Buckets
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
@@ -130,6 +131,7 @@ class ApiStack(Stack):
             path="/",
             posix_user=efs.PosixUser(uid="0", gid="0"),
         )
+        self._buckets = Buckets(self, settings, network, data)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
         with alone():  # concurrent CDK runs share the staged files
@@ -263,6 +265,7 @@ class ApiStack(Stack):
             Variables.SPOT_SHARE: str(settings.spot_share),
             **({Variables.MACHINES: settings.machines} if settings.machines else {}),
             **_secret_stores(settings),
+            **self._buckets.variables(),
             Variables.BILLING: "on" if settings.billing else "off",
             Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
             Variables.BACKGROUND_FUNCTION: deployment.function_name(

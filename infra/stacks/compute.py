@@ -208,18 +208,7 @@ class ComputeStack(Stack):
         """Create the role of debug shell workers: the SSM agent in them needs message channels."""
         role = self._role("debug", "ecs-tasks.amazonaws.com", "runs a worker with a debug shell")
         role.add_to_policy(data.mounting())
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="OpenExecChannels",
-                actions=[
-                    "ssmmessages:CreateControlChannel",
-                    "ssmmessages:CreateDataChannel",
-                    "ssmmessages:OpenControlChannel",
-                    "ssmmessages:OpenDataChannel",
-                ],
-                resources=["*"],  # no resource-level permissions
-            )
-        )
+        role.add_to_policy(open_channels())
 
     def _push_role(self) -> None:
         """Create the role for builds, which each session narrows to one repository.
@@ -405,4 +394,18 @@ def _requirements(
         v_cpu_count=provider.VCpuCountRangeRequestProperty(min=min(cpus), max=max(cpus)),
         memory_mib=provider.MemoryMiBRequestProperty(min=min(mebibytes), max=max(mebibytes)),
         **accelerators,
+    )
+
+
+def open_channels() -> iam.PolicyStatement:
+    """Return the statement for the SSM agent of debug shells."""
+    return iam.PolicyStatement(
+        sid="OpenExecChannels",
+        actions=[
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+        ],
+        resources=["*"],  # no resource-level permissions
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
+from conducto_core.buckets.rules import role_digest
 from conducto_core.command.task_layout import USER
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation import names as deployment
@@ -168,7 +169,24 @@ class Permissions:
     @property
     def _named_roles(self) -> list[str]:
         """The roles that the administrator configured for commands; no others can be passed."""
-        return sorted({role.arn for role in self._settings.named_roles})
+        named = {role.arn for role in self._settings.named_roles}
+        return sorted({*named, *self._bucket_roles(shell=False)})
+
+    def _bucket_roles(self, *, shell: bool) -> list[str]:
+        """The roles of workers, or of shells, that mount the buckets of an organisation."""
+        settings, stack = self._settings, self._stack
+        digests = {role_digest(each.org) for each in settings.registered_buckets}
+        return [
+            stack.format_arn(
+                service="iam",
+                region="",
+                resource="role",
+                resource_name=deployment.bucket_role_name(
+                    settings.stage, settings.region, digest, shell=shell
+                ),
+            )
+            for digest in sorted(digests)
+        ]
 
     def _new_access_points(self) -> list[iam.PolicyStatement]:
         """Create access points of the file system; tagging is allowed only at creation."""
@@ -227,7 +245,9 @@ class Permissions:
         return [
             *self.start_workers(),
             enter,
-            self._pass_role("PassDebugRole", ["debug"], "ecs-tasks"),
+            self._pass_role(
+                "PassDebugRole", ["debug"], "ecs-tasks", self._bucket_roles(shell=True)
+            ),
         ]
 
     def lend_credentials(self) -> list[iam.PolicyStatement]:

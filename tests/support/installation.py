@@ -56,6 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "remote_debug": False,
         "billing": True,
         "log_bucket": "acme-logs",
+        "buckets": "main=s3://acme/raw,main=s3://acme-out:rw,team=s3://acme/raw",
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "ses_identity": "mail.example.org",

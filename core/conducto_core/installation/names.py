@@ -194,6 +194,11 @@ def role_name(stage: str, region: str, name: RoleName) -> str:
     return f"{NAME_PREFIX}{stage}-{region}-{name}"
 
 
+def bucket_role_name(stage: str, region: str, digest: str, *, shell: bool) -> str:
+    """Return the name of the role of workers, or shells, that mount an organisation's buckets."""
+    return f"{NAME_PREFIX}{stage}-{region}-{'bucket-shell' if shell else 'buckets'}-{digest}"
+
+
 def secret_prefix(stage: str) -> str:
     return f"conducto/{stage}/"
 
@@ -233,6 +238,7 @@ SETTINGS = (
     "alarm_email",
     "arm",
     "billing",
+    "buckets",
     "certificate",
     "ci_issuer",
     "domain",
@@ -352,6 +358,10 @@ class Variables:
     STAGE = "CONDUCTO_STAGE"
     TABLE = "CONDUCTO_TABLE"
     BUCKET = "CONDUCTO_BUCKET"
+    #: Buckets that commands may mount (`conducto_core.buckets.rules`); absent without any.
+    BUCKETS = "CONDUCTO_BUCKETS"
+    #: Ids of the file systems of these and of their access points, ``FS/POINT,FS/POINT``.
+    BUCKET_FILES = "CONDUCTO_BUCKET_FILES"
     CLUSTER = "CONDUCTO_CLUSTER"
     #: Comma-separated.
     SUBNETS = "CONDUCTO_SUBNETS"

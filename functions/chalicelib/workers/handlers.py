@@ -548,7 +548,10 @@ class WorkerApi:
         if node is not None and lazy and cause is None:
             try:
                 key, images = GeneratedTrees(
-                    self._cloud.records, self._cloud.storage.blobs, self._engine.builds
+                    self._cloud.records,
+                    self._cloud.storage.blobs,
+                    self._engine.builds,
+                    self._cloud.installation,
                 ).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
