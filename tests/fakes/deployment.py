@@ -57,6 +57,7 @@ class FakeAccount:
         self.failures: dict[str, str] = {}
         self.tables: dict[str, bool] = {}
         self.repositories: list[str] = []
+        self.events: list[str] = []
         self.tasks: list[str] = []
         self.tokens: list[TokenInfo] = []
         self.done: list[str] = []
@@ -129,6 +130,13 @@ class FakeAccount:
         going = [name for name in self.repositories if name.startswith(prefix)]
         self.done += [f"delete repository {name}" for name in going]
         self.repositories = [name for name in self.repositories if name not in going]
+        return len(going)
+
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        ours = (rules, queues, function)
+        going = [name for name in self.events if name.startswith(ours)]
+        self.done += [f"delete events {name}" for name in going]
+        self.events = [name for name in self.events if name not in going]
         return len(going)
 
     def running_tasks(self, cluster: str) -> Sequence[str]:

@@ -205,6 +205,30 @@ class BotoAccount:
                 client.delete_repository(repositoryName=name, force=True)
         return len(found)
 
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        bus, sqs, lambda_ = (self._client(name) for name in ("events", "sqs", "lambda"))
+        count = 0
+        with _sentences("lambda:DeleteEventSourceMapping", none="ResourceNotFoundException"):
+            pages = lambda_.get_paginator("list_event_source_mappings")
+            for page in pages.paginate(FunctionName=function):
+                for each in page["EventSourceMappings"]:
+                    lambda_.delete_event_source_mapping(UUID=each["UUID"])
+                    count += 1
+        with _sentences("sqs:DeleteQueue"):
+            for page in sqs.get_paginator("list_queues").paginate(QueueNamePrefix=queues):
+                for url in page.get("QueueUrls", ()):
+                    sqs.delete_queue(QueueUrl=url)
+                    count += 1
+        with _sentences("events:DeleteRule"):
+            for page in bus.get_paginator("list_rules").paginate(NamePrefix=rules):
+                for name in (each["Name"] for each in page["Rules"]):
+                    targets = bus.list_targets_by_rule(Rule=name)["Targets"]
+                    if targets:
+                        bus.remove_targets(Rule=name, Ids=[each["Id"] for each in targets])
+                    bus.delete_rule(Name=name)
+                    count += 1
+        return count
+
     def running_tasks(self, cluster: str) -> Sequence[str]:
         found: list[str] = []
         with _sentences("ecs:ListTasks", none="ClusterNotFoundException"):

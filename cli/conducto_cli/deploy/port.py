@@ -105,6 +105,15 @@ class AwsAccount(Protocol):
     def delete_repositories(self, prefix: str) -> int:
         """Delete the repositories of ECR whose names begin so, with their images; say how many."""
 
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        """Delete what delivers events to a function; return the number of deleted resources.
+
+        Args:
+            rules: Prefix of the names of rules of EventBridge.
+            queues: Prefix of the names of queues of SQS, whose messages are lost.
+            function: Name of the function, whose event source mappings are deleted.
+        """
+
     def running_tasks(self, cluster: str) -> Sequence[str]:
         """Return the ARNs of tasks in a cluster; none where there is no such cluster."""
 

@@ -202,7 +202,6 @@ class Organisations:
     def _delete_schedules(self) -> None:
         """Delete the schedules, before they launch more pipelines."""
         for schedule in self._cloud.events.schedules.list_by_name(self._me.org):
-            self._cloud.events.schedules.delete(self._me.org, schedule.name)
             if schedule.on is not None:
                 connect(
                     self._cloud.events,
@@ -212,6 +211,7 @@ class Organisations:
                     None,
                     former=schedule.on,
                 )
+            self._cloud.events.schedules.delete(self._me.org, schedule.name)
 
     def _delete_pipelines(self) -> int:
         end = self._cloud.timing.clock() + REQUEST_SECONDS

@@ -538,6 +538,22 @@ def test_destroy_removes_images_which_can_be_built_again(place: Place) -> None:
     assert "removed 2 repositories of images" in place.out
 
 
+def test_destroy_removes_queues_and_rules_of_triggers_before_their_function(place: Place) -> None:
+    place.deploy()
+    ours = ["conducto-main_event-1", "conducto-main_queue-1", "conducto-main-hook-event"]
+    place.account.events = [*ours, "others"]
+
+    assert place.destroy("--yes") == 0
+
+    assert place.account.events == ["others"]
+    assert "removed 3 queues, mappings and rules of triggers" in place.out
+    events = [done for done in place.account.done if done.startswith("delete events")]
+    assert len(events) == 3
+    assert place.account.done.index(events[-1]) < place.account.done.index(
+        "delete stack conducto-main-api"
+    )
+
+
 def test_destroy_asks_first(place: Place) -> None:
     place.deploy()
 

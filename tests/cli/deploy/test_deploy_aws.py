@@ -95,6 +95,30 @@ def test_repositories_are_deleted_by_how_their_names_begin(account: BotoAccount)
     assert left == ["conducto-main2/images/0a"]
 
 
+def test_what_triggers_made_is_deleted(account: BotoAccount) -> None:
+    bus, sqs = client("events"), client("sqs")
+    for name in ("conducto-main_event-1", "conducto-main-2_event-1"):
+        bus.put_rule(Name=name, EventPattern="{}")
+        bus.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": "arn:aws:lambda:::x"}])
+    for name in ("conducto-main_queue-1", "conducto-main_queue-1-dead", "others"):
+        sqs.create_queue(QueueName=name)
+    names = "conducto-main_event-", "conducto-main_queue-", "conducto-main-hook-event"
+    lambda_, mapping = account._client("lambda"), "0a1b2c3d-0000-0000-0000-0a1b2c3d4e5f"
+    with Stubber(lambda_) as stub:
+        wanted = {"FunctionName": names[2]}
+        found = {"EventSourceMappings": [{"UUID": mapping}]}
+        stub.add_response("list_event_source_mappings", found, wanted)
+        stub.add_response("delete_event_source_mapping", {}, {"UUID": mapping})
+
+        assert account.delete_events(*names) == 4
+
+    assert [each["Name"] for each in bus.list_rules()["Rules"]] == ["conducto-main-2_event-1"]
+    assert [each.rpartition("/")[2] for each in sqs.list_queues()["QueueUrls"]] == ["others"]
+    with Stubber(lambda_) as stub:
+        stub.add_client_error("list_event_source_mappings", "ResourceNotFoundException")
+        assert account.delete_events(*names) == 0
+
+
 def test_no_cluster_has_no_tasks(account: BotoAccount) -> None:
     assert account.running_tasks("none") == []
 
