@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, S3Bucket, Subnet
 from conducto_core.installation.model import AdminResponse, TokenInfo
 from conducto_core.installation.names import LAYOUT
 from conducto_core.people.model import Invitation, InvitationLink, Role
@@ -58,6 +58,7 @@ class FakeAccount:
         self.tables: dict[str, bool] = {}
         self.repositories: list[str] = []
         self.events: list[str] = []
+        self.buckets: dict[str, S3Bucket] = {}
         self.tasks: list[str] = []
         self.tokens: list[TokenInfo] = []
         self.done: list[str] = []
@@ -103,6 +104,10 @@ class FakeAccount:
     def trusted_services(self, role: str) -> Sequence[str] | None:
         self._refuse("trusted_services")
         return self.roles.get(role)
+
+    def bucket(self, name: str) -> S3Bucket | None:
+        self._refuse("bucket")
+        return self.buckets.get(name)
 
     def parameter(self, name: str) -> str | None:
         self._refuse("parameter")

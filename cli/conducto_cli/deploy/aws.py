@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from conducto.version import install_command
-from conducto_cli.deploy.port import AccountError, AwsCaller, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, S3Bucket, Subnet
 
 _NO_CREDENTIALS = frozenset(
     {
@@ -147,6 +147,14 @@ class BotoAccount:
                 if isinstance(principal, dict)
                 for service in _listed(principal.get("Service", []))
             ]
+        return None
+
+    def bucket(self, name: str) -> S3Bucket | None:
+        client = self._client("s3")
+        with _sentences("s3:GetBucketVersioning", none="NoSuchBucket"):
+            place = client.get_bucket_location(Bucket=name)["LocationConstraint"] or "us-east-1"
+            status = client.get_bucket_versioning(Bucket=name).get("Status")
+            return S3Bucket(place, status == "Enabled")
         return None
 
     def parameter(self, name: str) -> str | None:

@@ -50,6 +50,19 @@ class Subnet:
     way_out: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class S3Bucket:
+    """A bucket that exists.
+
+    Attributes:
+        region: Its region.
+        versioned: Whether it keeps versions.
+    """
+
+    region: str
+    versioned: bool
+
+
 class AwsAccount(Protocol):
     """An AWS account in one region. Every method but `region` raises `AccountError`."""
 
@@ -83,6 +96,9 @@ class AwsAccount(Protocol):
 
     def trusted_services(self, role: str) -> Sequence[str] | None:
         """Return which services of AWS may assume a role; None where there is no such role."""
+
+    def bucket(self, name: str) -> S3Bucket | None:
+        """Return a bucket of S3; None where there is none of that name."""
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""

@@ -16,7 +16,7 @@ from conducto_cli.app.parser import build_parser
 from conducto_cli.deploy.command import run as deploy
 from conducto_cli.deploy.deployment import Deployment, Wish, version_order
 from conducto_cli.deploy.destroy_command import run as destroy
-from conducto_cli.deploy.port import AccountError, Cdk, Subnet
+from conducto_cli.deploy.port import AccountError, Cdk, S3Bucket, Subnet
 from conducto_cli.target.account import SignedInAccount, account_of, save_login
 from conducto_core.installation.model import TokenInfo
 from conducto_core.installation.names import LAYOUT, STACKS
@@ -909,6 +909,31 @@ def test_task_role_that_is_not_allowed_is_refused_before_anything_is_deployed(
 
     assert told in place.out
     assert "nothing was deployed: fix the problems listed above" in place.err
+    assert place.machine.runs == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "told"),
+    [
+        ("acme", None, "'acme': expected ORG=s3://BUCKET/PREFIX:ro"),
+        ("main=s3://acme", None, "acme does not exist"),
+        ("main=s3://acme", S3Bucket("us-west-2", versioned=True), "acme is in us-west-2, not in"),
+        (
+            "main=s3://acme/a,main=s3://acme/b",
+            S3Bucket("eu-west-1", versioned=False),
+            "aws s3api put-bucket-versioning --bucket acme",
+        ),
+    ],
+)
+def test_bucket_that_cannot_be_mounted_is_refused_before_anything_is_deployed(
+    place: Place, setting: str, found: S3Bucket | None, told: str
+) -> None:
+    if found is not None:
+        place.account.buckets["acme"] = found
+
+    assert place.deploy("-c", f"buckets={setting}") == 1
+
+    assert place.out.count(told) == 1
     assert place.machine.runs == []
 
 

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from conducto_cli.deploy.aws import BotoAccount
-from conducto_cli.deploy.port import AccountError, Subnet
+from conducto_cli.deploy.port import AccountError, S3Bucket, Subnet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 REGION = "eu-west-1"
@@ -93,6 +93,20 @@ def test_repositories_are_deleted_by_how_their_names_begin(account: BotoAccount)
 
     left = [each["repositoryName"] for each in ecr.describe_repositories()["repositories"]]
     assert left == ["conducto-main2/images/0a"]
+
+
+def test_bucket_has_its_region_and_whether_it_keeps_versions(account: BotoAccount) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket="acme")
+    place = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket="acme-eu", CreateBucketConfiguration=place)
+    s3.put_bucket_versioning(
+        Bucket="acme-eu", VersioningConfiguration={"Status": "Enabled"}
+    )
+
+    assert account.bucket("acme") == S3Bucket("us-east-1", versioned=False)
+    assert account.bucket("acme-eu") == S3Bucket("eu-west-1", versioned=True)
+    assert account.bucket("none") is None
 
 
 def test_what_triggers_made_is_deleted(account: BotoAccount) -> None:
