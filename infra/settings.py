@@ -62,6 +62,8 @@ MAX_VARIABLES, _ADDRESS_SIZE = 1200, 60
 _FILES_SIZE = 44
 #: Maximum length of the settings, which are stored in one parameter of SSM.
 MAX_STORED = 4096
+#: Value of the setting ``data``.
+S3 = "s3"
 #: Maximum length of a cache's prefix.
 _MAX_PREFIX = 30
 
@@ -120,6 +122,7 @@ class Settings:
         secret_stores: Beginnings of names of secrets and parameters of the account that commands
             may get by reference, ``aws-sm:prod/,ssm:/prod/``; None: none.
         buckets: Buckets that commands may mount, ``ORG=s3://BUCKET/PREFIX:MODE,…``; None: none.
+        data: ``s3``: ``/conducto/data`` is of S3 Files over a bucket; None: of EFS.
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
@@ -169,6 +172,7 @@ class Settings:
     machines: str | None = None
     secret_stores: str | None = None
     buckets: str | None = None
+    data: str | None = None
     soci: bool = False
     log_bucket: str | None = None
     log_days: int = 30
@@ -304,6 +308,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         machines=_machines(lookup),
         secret_stores=_secret_stores(lookup),
         buckets=_buckets(lookup),
+        data=_data(lookup),
         soci=_flag(lookup, "soci"),
         log_bucket=_text(lookup, "log_bucket", _BUCKET_NAME, "the name of a bucket"),
         log_days=_log_days(lookup),
@@ -481,6 +486,11 @@ def _secret_stores(lookup: Callable[[str], Any]) -> str | None:
     except ValueError as error:
         raise SettingsError(f"secret_stores: {error}") from error
     return text or None
+
+
+def _data(lookup: Callable[[str], Any]) -> str | None:
+    value = _text(lookup, "data", re.compile(f"efs|{S3}"), f"efs (the default) or {S3}")
+    return None if value == "efs" else value
 
 
 def _buckets(lookup: Callable[[str], Any]) -> str | None:

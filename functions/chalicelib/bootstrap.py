@@ -28,7 +28,7 @@ from chalicelib.billing.metering import StorageMetering
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
-from chalicelib.data.aws import DataFunction, EfsAccessPoints
+from chalicelib.data.aws import DataFunction, EfsAccessPoints, S3AccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import Timing
@@ -552,11 +552,11 @@ class App:
 
     @cached_property
     def _fleet(self) -> Ecs:
-        files = EfsAccessPoints(
-            self.clients,
-            self._table,
-            self._read(Variables.FILE_SYSTEM),
-            self._read(Variables.STAGE),
+        system = self._read(Variables.FILE_SYSTEM)
+        files = (
+            S3AccessPoints(self.site, self.clients, self._table, system)
+            if self._environment.get(Variables.FILES)
+            else EfsAccessPoints(self.clients, self._table, system, self.site.stage)
         )
         roles = Roles(
             execution=self._read(Variables.EXECUTION_ROLE),

@@ -4,8 +4,6 @@ They are in the stack of the functions, whose variables have their ids: an expor
 could not be removed together with a bucket.
 """
 
-from collections.abc import Iterable, Mapping
-
 from aws_cdk import CfnOutput, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3files as s3files
@@ -18,89 +16,7 @@ from infra.settings import Settings
 from infra.stacks.compute import open_channels
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
-
-_WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
-_READ = ("s3:GetObject", "s3:GetObjectVersion")
-#: Prefix of the names of rules with which S3 Files follows the changes of a bucket.
-_RULES = "DO-NOT-DELETE-S3-Files*"
-
-
-def synchronising_role(
-    scope: Construct, name: str, bucket: Bucket, *, write: bool, role_name: str | None = None
-) -> iam.Role:
-    """Create the role with which S3 Files copies objects from a prefix, and changed files to it."""
-    stack = Stack.of(scope)
-    role = iam.Role(
-        scope,
-        name,
-        role_name=role_name,
-        assumed_by=iam.ServicePrincipal(
-            "elasticfilesystem.amazonaws.com",
-            conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnLike": {
-                    "aws:SourceArn": stack.format_arn(
-                        service="s3files", resource="file-system", resource_name="*"
-                    )
-                },
-            },
-        ),
-        description="Conducto: lets S3 Files copy objects of a bucket that commands mount",
-    )
-    for statement in (
-        *reading(stack, "Objects", bucket, (*_READ, *(_WRITE if write else ()))),
-        iam.PolicyStatement(
-            sid="FollowChanges",
-            actions=[
-                *("events:PutRule", "events:DeleteRule", "events:EnableRule"),
-                *("events:DisableRule", "events:PutTargets", "events:RemoveTargets"),
-            ],
-            resources=[_rule(stack)],
-            conditions={"StringEquals": {"events:ManagedBy": "elasticfilesystem.amazonaws.com"}},
-        ),
-        iam.PolicyStatement(
-            sid="ReadRules",
-            actions=["events:DescribeRule", "events:ListTargetsByRule"],
-            resources=[_rule(stack)],
-        ),
-    ):
-        role.add_to_policy(statement)
-    return role
-
-
-def _rule(stack: Stack) -> str:
-    return stack.format_arn(service="events", resource="rule", resource_name=_RULES)
-
-
-def reading(
-    stack: Stack, sid: str, bucket: Bucket, actions: Iterable[str] = _READ
-) -> list[iam.PolicyStatement]:
-    """Return the statements for the objects of a prefix: reading, or other actions."""
-    arn = f"arn:{stack.partition}:s3:::{bucket.name}"
-    below = f"{bucket.prefix}/*" if bucket.prefix else "*"
-    listing = iam.PolicyStatement(
-        sid=f"List{sid}", actions=["s3:ListBucket", "s3:ListBucketVersions"], resources=[arn]
-    )
-    if bucket.prefix:
-        listing.add_condition("StringLike", {"s3:prefix": [bucket.prefix, below]})
-    objects = iam.PolicyStatement(sid=sid, actions=list(actions), resources=[f"{arn}/{below}"])
-    return [objects, listing]
-
-
-def mount_targets(
-    scope: Construct, files: s3files.CfnFileSystem, network: NetworkStack
-) -> list[s3files.CfnMountTarget]:
-    """Create the mount targets of a file system: one for each subnet of workers."""
-    return [
-        s3files.CfnMountTarget(
-            scope,
-            f"Target{number}",
-            file_system_id=files.attr_file_system_id,
-            subnet_id=subnet.subnet_id,
-            security_groups=[network.files.security_group_id],
-        )
-        for number, subnet in enumerate(network.subnets)
-    ]
+from infra.stacks.s3files import mount_targets, reading, synchronising_role
 
 
 class _Files(Construct):
@@ -109,24 +25,26 @@ class _Files(Construct):
     Attributes:
         system: The file system.
         point: The access point, whose users are all uid 0, as objects have no other owner.
-        targets: Its mount targets.
+        arn: ARN of the bucket.
+        prefix: The prefix in it.
     """
 
     def __init__(
         self, scope: Construct, name: str, bucket: Bucket, network: NetworkStack, *, write: bool
     ) -> None:
         super().__init__(scope, name)
-        role = synchronising_role(self, "Role", bucket, write=write)
-        self.bucket = bucket
+        self.arn = f"arn:{Stack.of(self).partition}:s3:::{bucket.name}"
+        self.prefix = bucket.prefix
+        role = synchronising_role(self, "Role", self.arn, bucket.prefix, write=write)
         self.system = s3files.CfnFileSystem(
             self,
             "Files",
-            bucket=f"arn:{Stack.of(self).partition}:s3:::{bucket.name}",
+            bucket=self.arn,
             prefix=f"{bucket.prefix}/" if bucket.prefix else None,
             role_arn=role.role_arn,
         )
         self.system.node.add_dependency(role.node.find_child("DefaultPolicy"))
-        self.targets = mount_targets(self, self.system, network)
+        mount_targets(self, self.system, network)
         self.point = s3files.CfnAccessPoint(
             self,
             "Point",
@@ -147,14 +65,14 @@ class Buckets(Construct):
         self._known = settings.registered_buckets
         self._data = data
         writable = {each.url for each in self._known if each.mode == "rw"}
-        self._files: Mapping[str, _Files] = {
+        self._files = {
             url: _Files(self, f"Of{number}", Bucket(url), network, write=url in writable)
             for number, url in enumerate(urls_of(self._known))
         }
         for org in dict.fromkeys(each.org for each in self._known):
-            self._role(org, shell=False)
+            self._role(org, for_shells=False)
             if settings.opens_shells:
-                self._role(org, shell=True)
+                self._role(org, for_shells=True)
         self._let_named_roles_mount()
 
     def variables(self) -> dict[str, str]:
@@ -170,21 +88,21 @@ class Buckets(Construct):
             Variables.BUCKET_FILES: Fn.join(",", list(ids)),
         }
 
-    def _role(self, org: str, *, shell: bool) -> None:
+    def _role(self, org: str, *, for_shells: bool) -> None:
         """Create the role of the workers of an organisation, or of its shells, with buckets."""
         name = bucket_role_name(
-            self._settings.stage, self._settings.region, role_digest(org), shell=shell
+            self._settings.stage, self._settings.region, role_digest(org), for_shells=for_shells
         )
         role = iam.Role(
             self,
-            f"{'Shell' if shell else 'Worker'}{role_digest(org)}",
+            f"{'Shell' if for_shells else 'Worker'}{role_digest(org)}",
             role_name=name,
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
             description="Conducto: mounts data, and the buckets of one organisation",
         )
-        for statement in (self._data.mounting(), *self._mounting(org)):
+        for statement in (self._data.files.mounting(), *self._mounting(org)):
             role.add_to_policy(statement)
-        if shell:
+        if for_shells:
             role.add_to_policy(open_channels())
 
     def _mounting(self, *orgs: str) -> list[iam.PolicyStatement]:
@@ -201,7 +119,7 @@ class Buckets(Construct):
             files = self._files[url]
             mode = "rw" if any(each.mode == "rw" for each in registered) else "ro"
             found.append(_mount(f"MountBucket{number}", files, mode))
-            found += reading(Stack.of(self), f"ReadBucket{number}", files.bucket)
+            found += reading(f"ReadBucket{number}", files.arn, files.prefix)
         return found
 
     def _let_named_roles_mount(self) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from tests.fakes.cloud import FakeFleet
 
 from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.data.aws import EfsAccessPoints
+from chalicelib.data.aws import EfsAccessPoints, S3AccessPoints
 from chalicelib.errors import CapacityError, ThrottledError
 from chalicelib.run.aws import WorkerCredentials
 from chalicelib.workers.aws.buckets import BucketMounts
@@ -318,6 +318,49 @@ def test_cached_commands_with_files_have_a_view(ecs: Ecs, clients: Clients) -> N
     }
 
 
+def test_data_in_s3_is_mounted_by_access_points_of_s3_files(clients: Clients) -> None:
+    site, table = Site(REGION, "123456789012", stage="test"), DynamoTable(clients, TABLE)
+    system, point = f"fs-{'0' * 17}", f"fsap-{'1' * 17}"
+    files = S3AccessPoints(site, clients, table, system)
+    with Stubber(clients.get("s3files")) as stub:
+        stub.add_response(
+            "create_access_point",
+            {
+                "accessPointArn": f"arn:aws:s3files:{REGION}:123456789012:file-system/{system}"
+                f"/access-point/{point}",
+                "accessPointId": point,
+                "clientToken": "token",
+                "fileSystemId": system,
+                "status": "creating",
+                "ownerId": "123456789012",
+            },
+            {
+                "clientToken": ANY,
+                "fileSystemId": system,
+                "tags": [{"key": "conducto:stage", "value": "test"}],
+                "posixUser": {"uid": 0, "gid": 0},
+                "rootDirectory": {
+                    "path": "/pipelines/abc",
+                    "creationPermissions": {"ownerUid": 0, "ownerGid": 0, "permissions": "0755"},
+                },
+            },
+        )
+        assert files.of_pipeline("abc") == files.of_pipeline("abc") == point
+
+        stub.add_response("delete_access_point", {}, {"accessPointId": point})
+        files.forget_pipeline("abc")
+        files.forget_pipeline("abc")
+
+    arn = f"arn:aws:s3files:{REGION}:123456789012:file-system/{system}"
+    assert files.volume("pipeline", point) == {
+        "name": "pipeline",
+        "s3filesVolumeConfiguration": {
+            "fileSystemArn": arn,
+            "accessPointArn": f"{arn}/access-point/{point}",
+        },
+    }
+
+
 RAW = {"/data/raw": {"url": "s3://acme/raw", "mode": "ro"}}
 
 
@@ -334,7 +377,9 @@ def test_buckets_are_mounted_by_their_access_points_with_a_role_of_the_organisat
         "accessPointArn": f"{arn}/access-point/fsap-{'1' * 17}",
     }
     agent, user = made["containerDefinitions"]
-    mounts = {m["containerPath"]: (m["sourceVolume"], m.get("readOnly")) for m in user["mountPoints"]}
+    mounts = {
+        m["containerPath"]: (m["sourceVolume"], m.get("readOnly")) for m in user["mountPoints"]
+    }
     assert (mounts["/data/raw"], mounts["/out"]) == (("bucket0", True), ("bucket1", None))
     assert not any("bucket" in each["sourceVolume"] for each in agent["mountPoints"])
     assert made["taskRoleArn"].endswith(f":role/conducto-test-{REGION}-buckets-822b33ad")
@@ -347,7 +392,7 @@ def test_a_role_for_commands_mounts_buckets_itself(ecs: Ecs, clients: Clients) -
 
 
 def test_shells_mount_buckets_as_their_commands(ecs: Ecs, clients: Clients) -> None:
-    task = replace(TASK, buckets=RAW, shell=True)  # noqa: S604  starts no process
+    task = replace(TASK, buckets=RAW, shell=True)
     made = definition_of(clients, ecs.start(task))
     mounts = made["containerDefinitions"][1]["mountPoints"]
     assert [m.get("readOnly") for m in mounts if m["containerPath"] == "/data/raw"] == [True]

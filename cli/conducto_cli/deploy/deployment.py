@@ -102,7 +102,7 @@ Prompt = Callable[[str], str]
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 #: Default of a fixed setting (`infra.settings`).
-_UNSAID = {"zones": "1"}
+_UNSAID = {"data": "efs", "zones": "1"}
 _ECS = "ecs.amazonaws.com"
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(.*)")
 #: Suffixes of versions before a release, the oldest first (PEP 440).
@@ -517,17 +517,7 @@ def remove(
             raise DeployError("nothing was removed")
     for task in tasks:
         account.stop_task(cluster, task)
-    # Before their function: AWS lists the mappings of a function that exists only.
-    count = account.delete_events(
-        event_rule_prefix(stage),
-        event_queue_prefix(stage),
-        function_name(stage, "hook_event"),
-    )
-    if count:
-        say(
-            f"removed {count} queues, mappings and rules of triggers; after another 'conducto "
-            "deploy', create these triggers again"
-        )
+    _remove_events(account, say, stage)
     for name in reversed(going):
         say(f"removing {stack_name(stage, name)}")
         account.delete_stack(stack_name(stage, name))
@@ -537,6 +527,17 @@ def remove(
         say(f"removed {count} repositories of images")
     for line in what_stays(stage):
         say(line)
+
+
+def _remove_events(account: AwsAccount, say: Callable[[str], None], stage: str) -> None:
+    """Remove what triggers made, before its function: AWS lists mappings of existing ones only."""
+    rules, queues = event_rule_prefix(stage), event_queue_prefix(stage)
+    count = account.delete_events(rules, queues, function_name(stage, "hook_event"))
+    if count:
+        say(
+            f"removed {count} queues, mappings and rules of triggers; after another 'conducto "
+            "deploy', create these triggers again"
+        )
 
 
 def what_stays(stage: str) -> Iterator[str]:

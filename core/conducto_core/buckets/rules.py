@@ -104,7 +104,8 @@ class OrgBuckets(NamedTuple):
     Attributes:
         org: Its organisation.
         known: Those of all organisations.
-        trusted: Whether it runs code of the organisation only; a pull request from a fork gets none.
+        trusted: Whether it runs code of the organisation only. A pull request from a fork gets
+            none.
     """
 
     org: str

@@ -153,13 +153,14 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             is_refused=True,
         )
     yield from _machines(region, settings)
-    if region in WITHOUT_S3_FILES and settings.get("buckets"):
-        yield Limitation(
-            "buckets",
-            f"{region} has no S3 Files, with which commands mount buckets",
-            "deploy into another region, or without -c buckets=",
-            is_refused=True,
-        )
+    for name in ("buckets", "data") if region in WITHOUT_S3_FILES else ():
+        if settings.get(name):
+            yield Limitation(
+                name,
+                f"{name}: {region} has no S3 Files, which mounts buckets",
+                f"deploy into another region, or without -c {name}",
+                is_refused=True,
+            )
     if region in WITHOUT_BUDGETS and settings.get("monthly_budget") != "off":
         yield Limitation(
             "budget",

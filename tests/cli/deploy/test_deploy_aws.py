@@ -100,16 +100,14 @@ def test_bucket_has_its_region_and_whether_it_keeps_versions(account: BotoAccoun
     s3.create_bucket(Bucket="acme")
     place = {"LocationConstraint": "eu-west-1"}
     s3.create_bucket(Bucket="acme-eu", CreateBucketConfiguration=place)
-    s3.put_bucket_versioning(
-        Bucket="acme-eu", VersioningConfiguration={"Status": "Enabled"}
-    )
+    s3.put_bucket_versioning(Bucket="acme-eu", VersioningConfiguration={"Status": "Enabled"})
 
     assert account.bucket("acme") == S3Bucket("us-east-1", versioned=False)
     assert account.bucket("acme-eu") == S3Bucket("eu-west-1", versioned=True)
     assert account.bucket("none") is None
 
 
-def test_what_triggers_made_is_deleted(account: BotoAccount) -> None:
+def test_queues_mappings_and_rules_of_triggers_are_deleted(account: BotoAccount) -> None:
     bus, sqs = client("events"), client("sqs")
     for name in ("conducto-main_event-1", "conducto-main-2_event-1"):
         bus.put_rule(Name=name, EventPattern="{}")

@@ -1,4 +1,4 @@
-"""Which buckets an administrator may register, and who may mount them."""
+"""Buckets that an administrator registers, and the pipelines that mount them."""
 
 import pytest
 
@@ -23,11 +23,11 @@ KNOWN = read_buckets("main=s3://acme/raw,main=s3://acme/year=2026:rw,team=s3://a
 
 
 def test_registrations_are_read() -> None:
-    assert KNOWN == (
+    assert (
         RegisteredBucket("main", "s3://acme/raw", "ro"),
         RegisteredBucket("main", "s3://acme/year=2026", "rw"),
         RegisteredBucket("team", "s3://acme/raw", "rw"),
-    )
+    ) == KNOWN
     assert urls_of(KNOWN) == ("s3://acme/raw", "s3://acme/year=2026")
     assert read_buckets("") == ()
 

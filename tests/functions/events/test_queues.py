@@ -219,9 +219,7 @@ def test_named_queue_is_read_by_one_trigger_of_its_organisation(shop: QueueShop)
 
 
 @pytest.mark.parametrize("queue", [None, NAMED])
-def test_trigger_whose_queue_aws_refuses_is_not_created(
-    shop: QueueShop, queue: str | None
-) -> None:
+def test_trigger_whose_queue_aws_refuses_is_not_created(shop: QueueShop, queue: str | None) -> None:
     before = shop.world.cloud.events.schedules.list_by_name(ORG)
     shop.queues.refusal = f"AWS does not read {queue}: timeout: 30 seconds is less"
     rule = {} if queue is None else {"queue": queue}

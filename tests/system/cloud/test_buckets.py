@@ -11,6 +11,7 @@ import conducto as co
 from conducto.errors import ConductoError
 from conducto_core.installation.names import Variables
 from support.cloud.emulated import Cloud
+from support.installation import EMULATED_BUCKETS
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ OUT = co.Bucket("s3://acme-out", mode="rw")
 
 @pytest.fixture(scope="module")
 def variables() -> dict[str, str]:
-    return {Variables.BUCKETS: "acme=s3://acme-data/raw,acme=s3://acme-out:rw"}
+    return {Variables.BUCKETS: EMULATED_BUCKETS}
 
 
 @pytest.fixture

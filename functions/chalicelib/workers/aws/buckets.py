@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from chalicelib.data.aws import s3_volume
 from conducto.wire.buckets import Bucket
 from conducto_core.asl.rules.naming import Site
 from conducto_core.buckets.rules import OrgBuckets, RegisteredBucket, role_digest, urls_of
@@ -34,19 +35,16 @@ class BucketMounts:
         problem = OrgBuckets(org, self._known, trusted=trusted).problem(bucket)
         if problem is not None:
             raise RefusedError(problem)
-        site = self._site
         system, point = self._files[bucket.url]
-        arn = f"arn:{site.partition}:s3files:{site.region}:{site.account}:file-system/{system}"
-        files = {"fileSystemArn": arn, "accessPointArn": f"{arn}/access-point/{point}"}
-        return {"name": name, "s3filesVolumeConfiguration": files}
+        return s3_volume(self._site, name, system, point)
 
-    def role(self, org: str, *, shell: bool) -> str:
+    def role(self, org: str, *, for_shells: bool) -> str:
         """Return the ARN of the role of an organisation's workers, or shells, with buckets."""
         site = self._site
-        name = bucket_role_name(site.stage, site.region, role_digest(org), shell=shell)
+        name = bucket_role_name(site.stage, site.region, role_digest(org), for_shells=for_shells)
         return f"arn:{site.partition}:iam::{site.account}:role/{name}"
 
     def all_roles(self) -> tuple[str, ...]:
         """Return the ARNs of all these roles."""
         orgs = dict.fromkeys(each.org for each in self._known)
-        return tuple(self.role(org, shell=shell) for org in orgs for shell in (False, True))
+        return tuple(self.role(org, for_shells=kind) for org in orgs for kind in (False, True))

@@ -260,10 +260,10 @@ class TaskDefinitions:
         empty_user = {"name": "user"}
         if task.data == "none":
             return ({"name": "pipeline"}, empty_user)
-        pipeline = self._volume("pipeline", self._files.of_pipeline(task.pipeline_id))
+        pipeline = self._files.volume("pipeline", self._files.of_pipeline(task.pipeline_id))
         if task.data == "view":
             return (pipeline, empty_user, {"name": VIEW_VOLUME})
-        return (pipeline, self._volume("user", self._user_files(task)))
+        return (pipeline, self._files.volume("user", self._user_files(task)))
 
     def _user_files(self, task: WorkerTask) -> str:
         if task.user_data:
@@ -273,11 +273,11 @@ class TaskDefinitions:
     def _role(self, task: WorkerTask) -> str:
         buckets = self._roles.buckets
         if not task.shell:
-            own = buckets.role(task.org, shell=False) if task.buckets else self._roles.task
+            own = buckets.role(task.org, for_shells=False) if task.buckets else self._roles.task
             return self._named(task) or own
         if self._roles.debug is None:
             raise RuntimeError(f"{task.pipeline_id}: no role for debug shells; deploy again")
-        return buckets.role(task.org, shell=True) if task.buckets else self._roles.debug
+        return buckets.role(task.org, for_shells=True) if task.buckets else self._roles.debug
 
     def _named(self, task: WorkerTask) -> str | None:
         """Return the role configured for a pipeline's commands; debug shells have their own."""
@@ -300,16 +300,6 @@ class TaskDefinitions:
                 },
             },
             **more,
-        }
-
-    def _volume(self, name: str, access_point: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "efsVolumeConfiguration": {
-                "fileSystemId": self._files.file_system,
-                "transitEncryption": "ENABLED",
-                "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
-            },
         }
 
     @property
