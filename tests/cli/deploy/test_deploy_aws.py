@@ -97,13 +97,13 @@ def test_repositories_are_deleted_by_how_their_names_begin(account: BotoAccount)
 
 def test_bucket_has_its_region_and_whether_it_keeps_versions(account: BotoAccount) -> None:
     s3 = client("s3")
-    s3.create_bucket(Bucket="acme")
-    place = {"LocationConstraint": "eu-west-1"}
-    s3.create_bucket(Bucket="acme-eu", CreateBucketConfiguration=place)
-    s3.put_bucket_versioning(Bucket="acme-eu", VersioningConfiguration={"Status": "Enabled"})
-
-    assert account.bucket("acme") == S3Bucket("us-east-1", versioned=False)
-    assert account.bucket("acme-eu") == S3Bucket("eu-west-1", versioned=True)
+    place = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="acme", CreateBucketConfiguration=place)
+    assert account.bucket("acme") == S3Bucket(REGION, versioned=False)
+    s3.put_bucket_versioning(Bucket="acme", VersioningConfiguration={"Status": "Enabled"})
+    assert account.bucket("acme") == S3Bucket(REGION, versioned=True)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="acme-us")
+    assert account.bucket("acme-us") == S3Bucket("us-east-1", versioned=False)
     assert account.bucket("none") is None
 
 
