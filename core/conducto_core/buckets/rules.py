@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from conducto.wire.buckets import MODES, Bucket, merged, to_buckets
-from conducto_core.errors import invalid
+from conducto_core.errors import invalid, raise_found
 from conducto_core.tree.model import NodeSpec
 
 _FORM = "ORG=s3://BUCKET/PREFIX:ro or …:rw, such as main=s3://acme/raw:ro"
@@ -113,15 +113,13 @@ class OrgBuckets(NamedTuple):
     trusted: bool = True
 
     def check(self, node: NodeSpec) -> None:
-        """Reject an Exec with a bucket that it may not mount.
+        """Reject an Exec with buckets that it may not mount.
 
         Raises:
-            DefinitionError: Names the bucket and the remedy.
+            DefinitionError: Names the buckets and the remedies.
         """
-        for bucket in node.placement.buckets:
-            problem = self.problem(bucket)
-            if problem is not None:
-                raise invalid(node.path, problem)
+        found = (self.problem(bucket) for bucket in node.placement.buckets)
+        raise_found([invalid(node.path, text) for text in found if text is not None])
 
     def problem(self, bucket: Bucket) -> str | None:
         """Return why a bucket may not be mounted, or None."""
