@@ -10,8 +10,9 @@ from hashlib import sha256
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from conducto.errors import raise_found
 from conducto.wire.buckets import MODES, Bucket, merged, to_buckets
-from conducto_core.errors import invalid, raise_found
+from conducto_core.errors import invalid
 from conducto_core.tree.model import NodeSpec
 
 _FORM = "ORG=s3://BUCKET/PREFIX:ro or …:rw, such as main=s3://acme/raw:ro"

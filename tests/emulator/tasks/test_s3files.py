@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -46,7 +45,7 @@ def test_objects_and_files_follow_each_other(s3: Any, tmp_path: Path) -> None:
 
     (root / "a" / "x").unlink()
     (root / "new").write_text("4")
-    os.symlink("/etc/passwd", root / "link")
+    (root / "link").symlink_to("/etc/passwd")
     put(s3, "raw/y", "changed")
     directory.compare(final=True)
 

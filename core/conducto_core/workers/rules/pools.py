@@ -88,8 +88,18 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
     size = place.total_cpu, place.total_mem
     where = place.arch, place.services
-    kind = place.machine, place.gpu, place.buckets
-    return Pool(name, spec.pool, place.image, *size, groups, spot, *where, *kind)
+    kind = place.machine, place.gpu
+    return Pool(
+        name,
+        spec.pool,
+        place.image,
+        *size,
+        groups,
+        spot,
+        *where,
+        *kind,
+        buckets=place.buckets,
+    )
 
 
 @dataclass(frozen=True, slots=True)
