@@ -11,6 +11,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from conducto.wire.buckets import MAX_BUCKETS
+from conducto_core.buckets.rules import RegisteredBucket, read_buckets, urls_of
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS, Variables
 from conducto_core.installation.rules import (
@@ -56,8 +58,12 @@ _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
 #: Maximum characters of roles and caches in the environment of functions, which AWS limits to 4 KB,
 #: and characters of an address of ECR.
 MAX_VARIABLES, _ADDRESS_SIZE = 1200, 60
+#: Characters of the ids of a file system and its access point.
+_FILES_SIZE = 44
 #: Maximum length of the settings, which are stored in one parameter of SSM.
 MAX_STORED = 4096
+#: Value of the setting ``data``.
+S3 = "s3"
 #: Maximum length of a cache's prefix.
 _MAX_PREFIX = 30
 
@@ -115,6 +121,8 @@ class Settings:
             (`conducto_core.machines.rules`); None: Fargate only.
         secret_stores: Beginnings of names of secrets and parameters of the account that commands
             may get by reference, ``aws-sm:prod/,ssm:/prod/``; None: none.
+        buckets: Buckets that commands may mount, ``ORG=s3://BUCKET/PREFIX:MODE,…``; None: none.
+        data: ``s3``: ``/conducto/data`` is of S3 Files over a bucket; None: of EFS.
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
@@ -163,6 +171,8 @@ class Settings:
     arm: bool | None = None
     machines: str | None = None
     secret_stores: str | None = None
+    buckets: str | None = None
+    data: str | None = None
     soci: bool = False
     log_bucket: str | None = None
     log_days: int = 30
@@ -209,6 +219,10 @@ class Settings:
     @property
     def machine_classes(self) -> tuple[MachineClass, ...]:
         return tuple(read_machines(self.machines or "").values())
+
+    @property
+    def registered_buckets(self) -> tuple[RegisteredBucket, ...]:
+        return read_buckets(self.buckets or "")
 
     @property
     def named_roles(self) -> tuple[TaskRole, ...]:
@@ -293,6 +307,8 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         arm=_chosen_flag(lookup, "arm"),
         machines=_machines(lookup),
         secret_stores=_secret_stores(lookup),
+        buckets=_buckets(lookup),
+        data=_data(lookup),
         soci=_flag(lookup, "soci"),
         log_bucket=_text(lookup, "log_bucket", _BUCKET_NAME, "the name of a bucket"),
         log_days=_log_days(lookup),
@@ -321,13 +337,15 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         + sum(len(name) + len(value) for name, value in collector_variables(found).items())
         + len(found.secret_stores or "")
         + len(found.queues or "")
+        + len(found.buckets or "")
+        + _FILES_SIZE * len(urls_of(found.registered_buckets))
         + sum(_ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches)
     )
     if size > MAX_VARIABLES:
         raise SettingsError(
-            "task_roles, machines, secret_stores, queues, pull_through and otlp_endpoint need "
-            f"{size} characters in the environment of functions; at most {MAX_VARIABLES}: name "
-            "fewer roles, classes, prefixes, queues or registries"
+            "task_roles, machines, secret_stores, queues, buckets, pull_through and otlp_endpoint "
+            f"need {size} characters in the environment of functions; at most {MAX_VARIABLES}: "
+            "name fewer roles, classes, prefixes, queues, buckets or registries"
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
@@ -467,6 +485,22 @@ def _secret_stores(lookup: Callable[[str], Any]) -> str | None:
         read_prefixes(text)
     except ValueError as error:
         raise SettingsError(f"secret_stores: {error}") from error
+    return text or None
+
+
+def _data(lookup: Callable[[str], Any]) -> str | None:
+    value = _text(lookup, "data", re.compile(f"efs|{S3}"), f"efs (the default) or {S3}")
+    return None if value == "efs" else value
+
+
+def _buckets(lookup: Callable[[str], Any]) -> str | None:
+    text = str(lookup("buckets") or "").strip()
+    try:
+        found = read_buckets(text)
+    except ValueError as error:
+        raise SettingsError(f"buckets: {error}") from error
+    if len(urls_of(found)) > MAX_BUCKETS:
+        raise SettingsError(f"buckets: {len(urls_of(found))} addresses; at most {MAX_BUCKETS}")
     return text or None
 
 

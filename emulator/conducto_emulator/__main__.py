@@ -36,6 +36,7 @@ PORTS = "ports.json"
 
 #: ``{setting of a deployment: variable of the functions}``.
 SETTINGS = {
+    "buckets": Variables.BUCKETS,
     "log_bucket": Variables.LOG_BUCKET,
     "otlp_endpoint": Variables.OTLP_ENDPOINT,
     "otlp_headers_secret": Variables.OTLP_HEADERS_SECRET,

@@ -35,6 +35,7 @@ from conducto_emulator.tasks import exec as session_manager_plugin
 from conducto_emulator.tasks.builds import BuildContainer
 from conducto_emulator.tasks.containers import LABEL, METADATA_PATH, DockerContainers, Metadata
 from conducto_emulator.tasks.exec import EcsExec
+from conducto_emulator.tasks.s3files import BucketDirectories, bucket_names, files_of
 from conducto_emulator.tasks.tasks import TaskBoard
 from conducto_web import app_folder
 
@@ -94,6 +95,7 @@ class Emulator:
             metadata=self.url + METADATA_PATH,
             lend=resources.task_env,
             keep=resources.keep_lines,
+            buckets=BucketDirectories(options.folder / "s3files", self._registered),
         )
         start_delay = options.latency.of_task_start if options.latency else float
         self.board = TaskBoard(self.containers, self._task_changed, start_delay)
@@ -143,8 +145,10 @@ class Emulator:
         if self.stripe is not None:
             web_app |= self.stripe.start_for(self.url, resources.STAGE)
         made = {**made, **web_app, **self._options.variables}
-        if made.get(Variables.LOG_BUCKET):
-            resources.create_bucket(made[Variables.LOG_BUCKET])
+        names = [made.get(Variables.LOG_BUCKET), *bucket_names(self._registered)]
+        for name in filter(None, dict.fromkeys(names)):
+            resources.create_bucket(name)
+        made |= {Variables.BUCKET_FILES: files_of(self._registered)}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
@@ -178,6 +182,11 @@ class Emulator:
         moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)
         for seconds, function in functions.schedules():
             self.bus.every(seconds / 60.0 * self._options.minute, function)
+
+    @property
+    def _registered(self) -> str:
+        """The setting with the buckets that commands may mount."""
+        return self._options.variables.get(Variables.BUCKETS, "")
 
     def _build_service(self, image: str) -> builds.BuildService:
         container = BuildContainer(image, {LABEL: self.mark})

@@ -26,7 +26,7 @@ from chalicelib.aws.s3 import S3Bucket
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
-from chalicelib.data.aws import DataFunction, EfsAccessPoints
+from chalicelib.data.aws import DataFunction, EfsAccessPoints, S3AccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import Timing
@@ -60,12 +60,14 @@ from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.triggers.tokens import GitPorts, GitTokens
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
+from chalicelib.workers.aws.buckets import BucketMounts
 from chalicelib.workers.aws.ecs import Ecs, LaunchPace, Place
 from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
 from chalicelib.workers.port import Compute
 from conducto.integrations import slack
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import FREE, FULL, Remedies
+from conducto_core.buckets.rules import read_buckets
 from conducto_core.command import json_logs
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.images.references import read_caches
@@ -393,6 +395,7 @@ class App:
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
             machine_classes=read_machines(self._environment.get(Variables.MACHINES) or ""),
+            buckets=read_buckets(self._environment.get(Variables.BUCKETS) or ""),
         )
 
     @property
@@ -526,11 +529,11 @@ class App:
 
     @cached_property
     def _fleet(self) -> Ecs:
-        files = EfsAccessPoints(
-            self.clients,
-            self._table,
-            self._read(Variables.FILE_SYSTEM),
-            self._read(Variables.STAGE),
+        system = self._read(Variables.FILE_SYSTEM)
+        files = (
+            S3AccessPoints(self.site, self.clients, self._table, system)
+            if self._environment.get(Variables.FILES)
+            else EfsAccessPoints(self.clients, self._table, system, self.site.stage)
         )
         roles = Roles(
             execution=self._read(Variables.EXECUTION_ROLE),
@@ -542,6 +545,11 @@ class App:
             log_group=self._read(Variables.WORKER_LOG_GROUP),
             region=self.site.region,
             caches=read_caches(self._environment.get(Variables.PULL_THROUGH) or ""),
+            buckets=BucketMounts(
+                self.site,
+                self._installation.buckets,
+                self._environment.get(Variables.BUCKET_FILES) or "",
+            ),
         )
         place = Place(
             cluster=self._read(Variables.CLUSTER),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
+from conducto_core.buckets.rules import OrgBuckets, RegisteredBucket
 from conducto_core.machines.model import MachineClass
 from conducto_core.workers.model import WarmPool
 
@@ -28,6 +29,7 @@ class Installation:
         remote_debug: Whether debug shells may open on workers.
         arm: Whether workers may run on ARM.
         machine_classes: Machine classes of the installation.
+        buckets: Buckets that commands may mount.
     """
 
     site: Site
@@ -43,3 +45,8 @@ class Installation:
     remote_debug: bool = True
     arm: bool = True
     machine_classes: Mapping[str, MachineClass] = field(default_factory=dict)
+    buckets: tuple[RegisteredBucket, ...] = ()
+
+    def buckets_of(self, org: str, *, trusted: bool = True) -> OrgBuckets:
+        """Return the buckets that a pipeline may mount; see `OrgBuckets`."""
+        return OrgBuckets(org, self.buckets, trusted)

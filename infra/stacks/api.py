@@ -12,6 +12,7 @@ from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3files as s3files
 from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from constructs import Construct
@@ -25,8 +26,10 @@ from conducto_core.installation.rules import reserved_concurrency
 from infra.lambda_package import stage_package
 from infra.settings import Settings, allow_tracing, collector_variables
 from infra.stacks.agent import BUILD, alone
+from infra.stacks.buckets import Buckets
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
+from infra.stacks.files import DataFiles
 from infra.stacks.network import NetworkStack
 from infra.stacks.people import issuer
 from infra.stacks.permissions import Permissions
@@ -123,13 +126,8 @@ class ApiStack(Stack):
         self._settings = settings
         self._network = network
         self._permissions = Permissions(self, settings, data, compute)
-        self._data_root = efs.AccessPoint(
-            self,
-            "DataRoot",
-            file_system=data.files,
-            path="/",
-            posix_user=efs.PosixUser(uid="0", gid="0"),
-        )
+        self._data_root = self._root_of(data.files)
+        self._buckets = Buckets(self, settings, network, data)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
         with alone():  # concurrent CDK runs share the staged files
@@ -150,6 +148,24 @@ class ApiStack(Stack):
         self._throttle()
         self._addresses()
 
+    def _root_of(self, files: DataFiles) -> str:
+        """Create the access point of the whole file system; return its ARN."""
+        if files.efs is not None:
+            return efs.AccessPoint(
+                self,
+                "DataRoot",
+                file_system=files.efs,
+                path="/",
+                posix_user=efs.PosixUser(uid="0", gid="0"),
+            ).access_point_arn
+        return s3files.CfnAccessPoint(
+            self,
+            "DataRoot",
+            file_system_id=files.id,
+            posix_user=s3files.CfnAccessPoint.PosixUserProperty(uid="0", gid="0"),
+            root_directory=s3files.CfnAccessPoint.RootDirectoryProperty(path="/"),
+        ).attr_access_point_arn
+
     # ---- roles --------------------------------------------------------------------------------
 
     def _roles(self) -> dict[str, iam.Role]:
@@ -166,7 +182,7 @@ class ApiStack(Stack):
         # The link of an invitation, the password of the mail server, and whether a name is free.
         self._grant(admin, grants.read_web_app(), grants.read_secrets())
         files = self._role("Data", "reads and writes data files")
-        self._grant(files, grants.keep_data(self._data_root.access_point_arn))
+        self._grant(files, grants.keep_data(self._data_root))
         roles = dict.fromkeys(_SOCKETS, socket)
         roles.update(authorize=authorizer, admin=admin, data=files)
         for name in deployment.DRIVERS:
@@ -245,7 +261,8 @@ class ApiStack(Stack):
             Variables.CLUSTER: compute.cluster.ref,
             Variables.SUBNETS: Fn.join(",", [s.subnet_id for s in network.subnets]),
             Variables.SECURITY_GROUP: network.workers.security_group_id,
-            Variables.FILE_SYSTEM: data.files.file_system_id,
+            Variables.FILE_SYSTEM: data.files.id,
+            **({Variables.FILES: settings.data} if settings.data else {}),
             Variables.EXECUTION_ROLE: compute.role_arn("execution"),
             Variables.TASK_ROLE: compute.role_arn("task"),
             Variables.POLL_ROLE: compute.role_arn("poll"),
@@ -263,6 +280,7 @@ class ApiStack(Stack):
             Variables.SPOT_SHARE: str(settings.spot_share),
             **({Variables.MACHINES: settings.machines} if settings.machines else {}),
             **_secret_stores(settings),
+            **self._buckets.variables(),
             Variables.BILLING: "on" if settings.billing else "off",
             Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
             Variables.BACKGROUND_FUNCTION: deployment.function_name(
@@ -414,7 +432,7 @@ class ApiStack(Stack):
             ),
             (
                 "FileSystemConfigs",
-                [{"Arn": self._data_root.access_point_arn, "LocalMountPath": DATA_ROOT}],
+                [{"Arn": self._data_root, "LocalMountPath": DATA_ROOT}],
             ),
             (f"Environment.Variables.{Variables.DATA_ROOT}", DATA_ROOT),
         ):

@@ -186,7 +186,7 @@ class ComputeStack(Stack):
     def _task_role(self, data: DataStack) -> None:
         """Create the role of a worker's containers, including the user's: it mounts data."""
         role = self._role("task", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
-        role.add_to_policy(data.mounting())
+        role.add_to_policy(data.files.mounting())
 
     def _let_named_roles_mount(self, data: DataStack) -> None:
         """Add the statement for mounting files to the roles that the administrator configured.
@@ -200,26 +200,15 @@ class ComputeStack(Stack):
             self,
             "MountPolicy",
             policy_name=f"{self._settings.prefix}-{self.region}-mount",
-            policy_document=iam.PolicyDocument(statements=[data.mounting()]),
+            policy_document=iam.PolicyDocument(statements=[data.files.mounting()]),
             roles=names,
         )
 
     def _debug_role(self, data: DataStack) -> None:
         """Create the role of debug shell workers: the SSM agent in them needs message channels."""
         role = self._role("debug", "ecs-tasks.amazonaws.com", "runs a worker with a debug shell")
-        role.add_to_policy(data.mounting())
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="OpenExecChannels",
-                actions=[
-                    "ssmmessages:CreateControlChannel",
-                    "ssmmessages:CreateDataChannel",
-                    "ssmmessages:OpenControlChannel",
-                    "ssmmessages:OpenDataChannel",
-                ],
-                resources=["*"],  # no resource-level permissions
-            )
-        )
+        role.add_to_policy(data.files.mounting())
+        role.add_to_policy(open_channels())
 
     def _push_role(self) -> None:
         """Create the role for builds, which each session narrows to one repository.
@@ -405,4 +394,18 @@ def _requirements(
         v_cpu_count=provider.VCpuCountRangeRequestProperty(min=min(cpus), max=max(cpus)),
         memory_mib=provider.MemoryMiBRequestProperty(min=min(mebibytes), max=max(mebibytes)),
         **accelerators,
+    )
+
+
+def open_channels() -> iam.PolicyStatement:
+    """Return the statement for the SSM agent of debug shells."""
+    return iam.PolicyStatement(
+        sid="OpenExecChannels",
+        actions=[
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+        ],
+        resources=["*"],  # no resource-level permissions
     )

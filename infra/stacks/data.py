@@ -8,15 +8,14 @@ import json
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
-from infra.settings import Settings, as_context
+from infra.settings import S3, Settings, as_context
+from infra.stacks.files import efs_files, s3_files
 from infra.stacks.network import NetworkStack
 from infra.stacks.people import People
 
@@ -41,11 +40,13 @@ class DataStack(Stack):
         super().__init__(scope, name, termination_protection=True, **options)  # type: ignore[arg-type]
         self.table = self._table(settings)
         self.bucket = self._bucket()
-        self.files = self._files(settings, network)
+        self.files = (
+            s3_files(self, network) if settings.data == S3 else efs_files(self, settings, network)
+        )
         if settings.identity is not None:
             People(self, settings, self.table)
         if settings.task_roles is not None:
-            policy = iam.PolicyDocument(statements=[self.mounting()])
+            policy = iam.PolicyDocument(statements=[self.files.mounting()])
             CfnOutput(
                 self,
                 "TaskRolePolicy",
@@ -59,26 +60,6 @@ class DataStack(Stack):
             name=deployment.settings_name(settings.stage),
             description="The settings of the last deployment of Conducto",
             value=json.dumps(as_context(settings)),
-        )
-
-    def mounting(self) -> iam.PolicyStatement:
-        """Return the statement that a worker's role needs to mount a pipeline's data."""
-        return iam.PolicyStatement(
-            sid="MountByAccessPoint",
-            # ClientRootAccess because the access point maps every user to uid 0.
-            actions=[
-                "elasticfilesystem:ClientMount",
-                "elasticfilesystem:ClientWrite",
-                "elasticfilesystem:ClientRootAccess",
-            ],
-            resources=[self.files.file_system_arn],
-            conditions={
-                "StringLike": {
-                    "elasticfilesystem:AccessPointArn": self.format_arn(
-                        service="elasticfilesystem", resource="access-point", resource_name="*"
-                    )
-                }
-            },
         )
 
     def _table(self, settings: Settings) -> dynamodb.TableV2:
@@ -161,33 +142,6 @@ class DataStack(Stack):
                 ),
             ],
         )
-
-    def _files(self, settings: Settings, network: NetworkStack) -> efs.FileSystem:
-        one_zone = len(network.subnets) == 1
-        files = efs.FileSystem(
-            self,
-            "Files",
-            file_system_name=settings.prefix,
-            vpc=network.vpc,
-            vpc_subnets=None if one_zone else ec2.SubnetSelection(subnets=network.subnets),
-            security_group=network.files,
-            encrypted=True,
-            one_zone=one_zone,
-            throughput_mode=efs.ThroughputMode.ELASTIC,
-            lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
-            enable_automatic_backups=True,
-            removal_policy=RemovalPolicy.RETAIN,
-        )
-        files.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="OnlyEncrypted",
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                actions=["*"],
-                conditions={"Bool": {"aws:SecureTransport": "false"}},
-            )
-        )
-        return files
 
 
 def _text(name: str) -> dynamodb.Attribute:

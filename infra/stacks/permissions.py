@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
+from conducto_core.buckets.rules import role_digest
 from conducto_core.command.task_layout import USER
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation import names as deployment
@@ -27,12 +28,6 @@ _ITEMS_WRITTEN = (
 )
 #: Failed multipart uploads are aborted.
 _OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-#: ClientRootAccess because access points map every user to uid 0, which EFS squashes otherwise.
-FILE_ACCESS = (
-    "elasticfilesystem:ClientMount",
-    "elasticfilesystem:ClientWrite",
-    "elasticfilesystem:ClientRootAccess",
-)
 _NETWORK_INTERFACES = (
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -144,11 +139,8 @@ class Permissions:
         """Find and stop workers, and delete the access points that they mounted."""
         listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
         listing.add_condition("ArnEquals", self._in_cluster)
-        forget = _allow(
-            "DeleteAccessPoints",
-            ["elasticfilesystem:DeleteAccessPoint"],
-            [self._every_access_point],
-        )
+        files = self._data.files
+        forget = _allow("DeleteAccessPoints", files.actions("DeleteAccessPoint"), [files.points])
         forget.add_condition(
             "StringEquals", {f"aws:ResourceTag/{deployment.STAGE_TAG}": self._settings.stage}
         )
@@ -168,29 +160,38 @@ class Permissions:
     @property
     def _named_roles(self) -> list[str]:
         """The roles that the administrator configured for commands; no others can be passed."""
-        return sorted({role.arn for role in self._settings.named_roles})
+        named = {role.arn for role in self._settings.named_roles}
+        return sorted({*named, *self._bucket_roles(for_shells=False)})
+
+    def _bucket_roles(self, *, for_shells: bool) -> list[str]:
+        """The roles of workers, or of shells, that mount the buckets of an organisation."""
+        settings, stack = self._settings, self._stack
+        digests = {role_digest(each.org) for each in settings.registered_buckets}
+        return [
+            stack.format_arn(
+                service="iam",
+                region="",
+                resource="role",
+                resource_name=deployment.bucket_role_name(
+                    settings.stage, settings.region, digest, for_shells=for_shells
+                ),
+            )
+            for digest in sorted(digests)
+        ]
 
     def _new_access_points(self) -> list[iam.PolicyStatement]:
         """Create access points of the file system; tagging is allowed only at creation."""
-        files = self._data.files.file_system_arn
-        make = _allow("CreateAccessPoints", ["elasticfilesystem:CreateAccessPoint"], [files])
-        tagged = [files, self._every_access_point]
-        tag = _allow("TagAccessPoints", ["elasticfilesystem:TagResource"], tagged)
+        files = self._data.files
+        make = _allow("CreateAccessPoints", files.actions("CreateAccessPoint"), [files.arn])
+        tag = _allow("TagAccessPoints", files.actions("TagResource"), [files.arn, files.points])
         tag.add_condition(
             "StringEquals",
             {
-                "elasticfilesystem:CreateAction": "CreateAccessPoint",
+                f"{files.service}:CreateAction": "CreateAccessPoint",
                 f"aws:RequestTag/{deployment.STAGE_TAG}": self._settings.stage,
             },
         )
         return [make, tag]
-
-    @property
-    def _every_access_point(self) -> str:
-        """All access points: AWS chooses their ids. Conditions select those of the stage."""
-        return self._stack.format_arn(
-            service="elasticfilesystem", resource="access-point", resource_name="*"
-        )
 
     @property
     def _definitions(self) -> str:
@@ -227,7 +228,9 @@ class Permissions:
         return [
             *self.start_workers(),
             enter,
-            self._pass_role("PassDebugRole", ["debug"], "ecs-tasks"),
+            self._pass_role(
+                "PassDebugRole", ["debug"], "ecs-tasks", self._bucket_roles(for_shells=True)
+            ),
         ]
 
     def lend_credentials(self) -> list[iam.PolicyStatement]:
@@ -433,8 +436,7 @@ class Permissions:
 
     def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
         """Mount the whole file system, transfer files, and attach to the network."""
-        mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])
-        mount.add_condition("StringEquals", {"elasticfilesystem:AccessPointArn": access_point})
+        mount = self._data.files.mounting(access_point)
         bucket = self._data.bucket.bucket_arn
         listing = _allow("DetectMissingObjects", ["s3:ListBucket"], [bucket])
         listing.add_condition("StringLike", {"s3:prefix": [f"{deployment.UPLOAD_PREFIX}*"]})

@@ -4,13 +4,16 @@ import base64
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
+from urllib.parse import quote
 
 from conducto.errors import ClientError
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.client import Client
 from conducto_client.target import checked
+from conducto_core.api.operation import API_ROOT
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.command.model import Resources
+from conducto_core.data.operations import DATA_FILE
 from conducto_core.results.model import Artifact, MetricSeries
 from conducto_core.run.model.params import MAX_LOG_LINES, LogLinesParams, Stream
 from conducto_core.run.model.records import AttemptRecord, Counts
@@ -103,6 +106,17 @@ class NodeSnapshot:
         return self._view
 
 
+class LinkedArtifact(Artifact):
+    """An artifact with an address.
+
+    Attributes:
+        url: Address of its file at the web app, for people who are signed in there, and for
+            requests with a token. It contains no credentials.
+    """
+
+    url: str
+
+
 class NodeHandle(NodeSnapshot):
     """A node of a launched pipeline, from ``pipeline[path]`` or ``pipeline.nodes()``.
 
@@ -148,11 +162,21 @@ class NodeHandle(NodeSnapshot):
             lambda client, pipeline_id: client.metrics(pipeline_id, self.path, attempt=attempt)
         )
 
-    def artifacts(self, *, attempt: int | None = None) -> tuple[Artifact, ...]:
-        """Return the artifacts of an attempt; the newest by default."""
-        return self._read(
-            lambda client, pipeline_id: client.artifacts(pipeline_id, self.path, attempt=attempt)
-        )
+    def artifacts(self, *, attempt: int | None = None) -> tuple[LinkedArtifact, ...]:
+        """Return the artifacts of an attempt, with their addresses; the newest by default."""
+
+        def read(client: Client, pipeline_id: str) -> tuple[LinkedArtifact, ...]:
+            found = client.artifacts(pipeline_id, self.path, attempt=attempt)
+            status = client.status() if found else None
+            app = "" if status is None else (status.app or status.url).rstrip("/")
+            path = DATA_FILE.path.format(id=quote(pipeline_id))
+            address = f"{app}{API_ROOT}{path}?name="
+            return tuple(
+                LinkedArtifact(**each.model_dump(), url=address + quote(each.name, safe=""))
+                for each in found
+            )
+
+        return self._read(read)
 
     def resources(self, *, attempt: int | None = None) -> Resources:
         """Return the use of CPU and memory of an attempt; the newest by default."""

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from tests.fakes.cloud import FakeFleet
 
 from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.data.aws import EfsAccessPoints
+from chalicelib.data.aws import EfsAccessPoints, S3AccessPoints
 from chalicelib.errors import CapacityError, ThrottledError
 from chalicelib.run.aws import WorkerCredentials
+from chalicelib.workers.aws.buckets import BucketMounts
 from chalicelib.workers.aws.ecs import Ecs, Place, task_end, task_owner
 from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
 from chalicelib.workers.port import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
 from conducto.errors import DefinitionError
+from conducto_core.asl.rules.naming import Site
+from conducto_core.buckets.rules import read_buckets
 from conducto_core.command.task_layout import ENTER, user_entry
+from conducto_core.errors import RefusedError
 from conducto_core.installation.names import made_prefix
 from conducto_core.machines.rules import read_machines
 from conducto_core.people.task_roles import TaskRole
@@ -62,6 +66,11 @@ def ecs(clients: Clients) -> Ecs:
         named=(
             TaskRole("team", None, role("team")),
             TaskRole("team", PROGRAM, role("nightly")),
+        ),
+        buckets=BucketMounts(
+            Site(REGION, "123456789012", stage="test"),
+            read_buckets("acme=s3://acme/raw,acme=s3://out:rw,team=s3://acme/raw"),
+            f"fs-{'0' * 17}/fsap-{'1' * 17},fs-{'2' * 17}/fsap-{'3' * 17}",
         ),
     )
     return Ecs(
@@ -307,6 +316,102 @@ def test_cached_commands_with_files_have_a_view(ecs: Ecs, clients: Clients) -> N
         "/conducto/.data/pipeline": ("pipeline", True),
         "/conducto/data/user": ("user", True),
     }
+
+
+def test_data_in_s3_is_mounted_by_access_points_of_s3_files(clients: Clients) -> None:
+    site, table = Site(REGION, "123456789012", stage="test"), DynamoTable(clients, TABLE)
+    system, point = f"fs-{'0' * 17}", f"fsap-{'1' * 17}"
+    files = S3AccessPoints(site, clients, table, system)
+    with Stubber(clients.get("s3files")) as stub:
+        stub.add_response(
+            "create_access_point",
+            {
+                "accessPointArn": f"arn:aws:s3files:{REGION}:123456789012:file-system/{system}"
+                f"/access-point/{point}",
+                "accessPointId": point,
+                "clientToken": "token",
+                "fileSystemId": system,
+                "status": "creating",
+                "ownerId": "123456789012",
+            },
+            {
+                "clientToken": ANY,
+                "fileSystemId": system,
+                "tags": [{"key": "conducto:stage", "value": "test"}],
+                "posixUser": {"uid": 0, "gid": 0},
+                "rootDirectory": {
+                    "path": "/pipelines/abc",
+                    "creationPermissions": {"ownerUid": 0, "ownerGid": 0, "permissions": "0755"},
+                },
+            },
+        )
+        assert files.of_pipeline("abc") == files.of_pipeline("abc") == point
+
+        stub.add_response("delete_access_point", {}, {"accessPointId": point})
+        files.forget_pipeline("abc")
+        files.forget_pipeline("abc")
+
+    arn = f"arn:aws:s3files:{REGION}:123456789012:file-system/{system}"
+    assert files.volume("pipeline", point) == {
+        "name": "pipeline",
+        "s3filesVolumeConfiguration": {
+            "fileSystemArn": arn,
+            "accessPointArn": f"{arn}/access-point/{point}",
+        },
+    }
+
+
+RAW = {"/data/raw": {"url": "s3://acme/raw", "mode": "ro"}}
+
+
+def test_buckets_are_mounted_by_their_access_points_with_a_role_of_the_organisation(
+    ecs: Ecs, clients: Clients
+) -> None:
+    buckets = {**RAW, "/out": {"url": "s3://out", "mode": "rw"}}
+    made = definition_of(clients, ecs.start(replace(TASK, buckets=buckets)))
+
+    files = {each["name"]: each.get("s3filesVolumeConfiguration") for each in made["volumes"]}
+    arn = f"arn:aws:s3files:{REGION}:123456789012:file-system/fs-{'0' * 17}"
+    assert files["bucket0"] == {
+        "fileSystemArn": arn,
+        "accessPointArn": f"{arn}/access-point/fsap-{'1' * 17}",
+    }
+    agent, user = made["containerDefinitions"]
+    mounts = {
+        m["containerPath"]: (m["sourceVolume"], m.get("readOnly")) for m in user["mountPoints"]
+    }
+    assert (mounts["/data/raw"], mounts["/out"]) == (("bucket0", True), ("bucket1", None))
+    assert not any("bucket" in each["sourceVolume"] for each in agent["mountPoints"])
+    assert made["taskRoleArn"].endswith(f":role/conducto-test-{REGION}-buckets-822b33ad")
+    assert made["taskRoleArn"] in ecs._definitions.roles.of_tasks()
+
+
+def test_a_role_for_commands_mounts_buckets_itself(ecs: Ecs, clients: Clients) -> None:
+    team = replace(TASK, org="team", buckets=RAW)
+    assert definition_of(clients, ecs.start(team))["taskRoleArn"] == role("team")
+
+
+def test_shells_mount_buckets_as_their_commands(ecs: Ecs, clients: Clients) -> None:
+    task = replace(TASK, buckets=RAW, shell=True)
+    made = definition_of(clients, ecs.start(task))
+    mounts = made["containerDefinitions"][1]["mountPoints"]
+    assert [m.get("readOnly") for m in mounts if m["containerPath"] == "/data/raw"] == [True]
+    assert "-bucket-shell-" in made["taskRoleArn"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"org": "other"}, "is not registered for other"),
+        ({"named_role": False}, "a pull request from a fork gets no buckets"),
+        ({"buckets": {"/x": {"url": "s3://acme/raw", "mode": "rw"}}}, "registered as read-only"),
+    ],
+)
+def test_no_worker_mounts_a_bucket_of_others(
+    ecs: Ecs, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        ecs.start(replace(TASK, **{"buckets": RAW, **changes}))
 
 
 def test_a_pipelines_data_is_mounted_by_its_own_access_point(ecs: Ecs, clients: Clients) -> None:

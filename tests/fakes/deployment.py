@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, S3Bucket, Subnet
 from conducto_core.installation.model import AdminResponse, TokenInfo
 from conducto_core.installation.names import LAYOUT
 from conducto_core.people.model import Invitation, InvitationLink, Role
@@ -57,6 +57,8 @@ class FakeAccount:
         self.failures: dict[str, str] = {}
         self.tables: dict[str, bool] = {}
         self.repositories: list[str] = []
+        self.events: list[str] = []
+        self.buckets: dict[str, S3Bucket] = {}
         self.tasks: list[str] = []
         self.tokens: list[TokenInfo] = []
         self.done: list[str] = []
@@ -103,6 +105,10 @@ class FakeAccount:
         self._refuse("trusted_services")
         return self.roles.get(role)
 
+    def bucket(self, name: str) -> S3Bucket | None:
+        self._refuse("bucket")
+        return self.buckets.get(name)
+
     def parameter(self, name: str) -> str | None:
         self._refuse("parameter")
         return self.parameters.get(name)
@@ -129,6 +135,13 @@ class FakeAccount:
         going = [name for name in self.repositories if name.startswith(prefix)]
         self.done += [f"delete repository {name}" for name in going]
         self.repositories = [name for name in self.repositories if name not in going]
+        return len(going)
+
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        ours = (rules, queues, function)
+        going = [name for name in self.events if name.startswith(ours)]
+        self.done += [f"delete events {name}" for name in going]
+        self.events = [name for name in self.events if name not in going]
         return len(going)
 
     def running_tasks(self, cluster: str) -> Sequence[str]:

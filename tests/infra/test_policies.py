@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conducto_core.buckets.rules import read_buckets, role_digest
 from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation.names import API_FUNCTION, DRIVERS, driver_role_name
 from support.installation import IN_A_NETWORK, ROLES, VARIANTS, resources, statements, templates
@@ -60,14 +61,30 @@ OF_EVENTS = {
     ): "AWS names mappings; the condition has the function"
     for action in ("Update", "Delete")
 }
+#: Rights to access points of EFS, whose ARNs have no file system.
+OF_EFS = {
+    ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
+    # A tag is given to a new access point by its creator: only in the stage's own file system.
+    ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
+}
+#: Rights of S3 Files, with buckets or data in S3.
+OF_S3_FILES = {
+    (
+        f"events:{action}",
+        "rule/DO-NOT-DELETE-S3-Files*",
+    ): "AWS names the rules with which S3 Files follows buckets; only its service has the role"
+    for action in (
+        *("PutRule", "DeleteRule", "EnableRule", "DisableRule", "PutTargets", "RemoveTargets"),
+        *("DescribeRule", "ListTargetsByRule"),
+    )
+}
 #: For actions on resources without a stage in their name: the condition that limits the action, or
 #: the reason why it needs none.
 WITHOUT_STAGE = {
     **OF_STORES,
     **OF_EVENTS,
-    ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
-    # A tag is given to a new access point by its creator: only in the stage's own file system.
-    ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
+    **OF_EFS,
+    **OF_S3_FILES,
     **dict.fromkeys(
         (
             (f"events:{action}", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")
@@ -161,6 +178,9 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
     named = re.findall(rf"{ROLES}[^,]+", VARIANTS[variant].get("task_roles", ""))
     headers = VARIANTS[variant].get("otlp_headers_secret")
     queues = {arn for _, arn in read_queues(VARIANTS[variant].get("queues", ""))}
+    registered = read_buckets(VARIANTS[variant].get("buckets", ""))
+    buckets = {f"arn:<AWS::Partition>:s3:::{each.url[5:]}" for each in registered}
+    buckets |= {f"{arn}/*" for arn in buckets} | {arn.partition("/")[0] for arn in buckets}
     reaching, used = [], set()
     for name, statement in all_statements(templates(variant)):
         assert "NotResource" not in statement, name
@@ -170,7 +190,7 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
             if resource in named and statement["Action"] == "iam:PassRole":
                 continue
             # The administrator names them.
-            if resource.endswith(f":secret:{headers}-??????") or resource in queues:
+            if resource.endswith(f":secret:{headers}-??????") or resource in queues | buckets:
                 continue
             for action in listed(statement["Action"]):
                 known = (action, resource.rpartition(":")[2])
@@ -183,7 +203,10 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
     assert reaching == []
     stores = set() if "secret_stores" in VARIANTS[variant] else set(OF_STORES)
     events = set() if "events" in VARIANTS[variant] else set(OF_EVENTS)
-    assert used == set(WITHOUT_STAGE) - stores - events
+    in_s3 = VARIANTS[variant].get("data") == "s3"
+    files = set(OF_EFS) if in_s3 else set()
+    followed = set() if in_s3 or registered else set(OF_S3_FILES)
+    assert used == set(WITHOUT_STAGE) - stores - events - files - followed
 
 
 def trusted(role: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +223,9 @@ def test_roles_of_workers_and_builds_are_lent_to_the_functions_that_start_them(
     names = {
         text_of(role["Properties"]["RoleName"])
         for role in api.values()
-        if role["Type"] == "AWS::IAM::Role" and "RoleName" in role["Properties"]
+        if role["Type"] == "AWS::IAM::Role"
+        and "RoleName" in role["Properties"]
+        and trusted(role)["Principal"] == {"Service": "lambda.amazonaws.com"}
     }
     assert len(names) == len(DRIVERS)
     (handler,) = [n for n in names if n.endswith(API_FUNCTION.replace("_", "-"))]
@@ -289,7 +314,39 @@ def test_only_named_roles_can_be_passed_besides_our_own() -> None:
     own = {arn for arn in passed if ":role/conducto-full-" in arn}
 
     assert passed - own == {f"{ROLES}nightly", f"{ROLES}team/reports"}
-    assert {arn.rpartition("-")[2] for arn in own} == {"execution", "machine", "task"}
+    of_buckets = {arn for arn in own if "-buckets-" in arn}
+    assert {arn.rpartition("-")[2] for arn in of_buckets} == set(map(role_digest, ("main", "team")))
+    assert {arn.rpartition("-")[2] for arn in own - of_buckets} == {"execution", "machine", "task"}
+
+
+def test_roles_with_buckets_mount_those_of_their_organisation_only() -> None:
+    api = templates("everything set")["api"]
+    rights = {
+        digest: [s for name, s in statements(api) if name.startswith(f"BucketsWorker{digest}")]
+        for digest in map(role_digest, ("main", "team"))
+    }
+    main, team = rights.values()
+
+    for found in (main, team):
+        for statement in found:
+            for action in listed(statement["Action"]):
+                assert action.startswith(
+                    ("elasticfilesystem:Client", "s3files:Client", "s3:Get", "s3:List")
+                )
+            if str(statement["Action"]).count("s3files:"):
+                assert list(statement["Condition"]) == ["ArnEquals"]
+    points = [
+        (
+            s["Condition"]["ArnEquals"]["s3files:AccessPointArn"]["Fn::GetAtt"][0],
+            "s3files:ClientWrite" in s["Action"],
+        )
+        for found in (main, team)
+        for s in found
+        if "s3files:ClientMount" in s["Action"]
+    ]
+    assert [writes for _, writes in points] == [False, True, False]
+    assert points[0] == points[2]  # both mount s3://acme/raw
+    assert len({point for point, _ in points}) == 2
 
 
 def test_token_checking_role_has_no_other_permissions() -> None:

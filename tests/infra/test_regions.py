@@ -11,6 +11,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from conducto_core.installation.rules import (
     WITHOUT_BUDGETS,
     WITHOUT_BUILDS,
+    WITHOUT_S3_FILES,
     WITHOUT_SITE,
     limitations,
 )
@@ -41,8 +42,9 @@ OTHERS = ("default", "existing network", "everything set")
 NOT_OF_A_REGION = ("AWS::CDK::Metadata", "Custom::")
 
 
-def _lacks(region: str) -> tuple[bool, bool, bool]:
-    return region in WITHOUT_BUDGETS, region in WITHOUT_BUILDS, region in WITHOUT_SITE
+def _lacks(region: str) -> tuple[bool, ...]:
+    lacking = (WITHOUT_BUDGETS, WITHOUT_BUILDS, WITHOUT_SITE, WITHOUT_S3_FILES)
+    return tuple(region in regions for regions in lacking)
 
 
 #: A region for each combination of what regions lack: others have the same templates.
@@ -94,6 +96,7 @@ def test_no_region_is_denied_a_part_that_it_has() -> None:
         ("AWS::Budgets::Budget", WITHOUT_BUDGETS),
         ("AWS::CodeBuild::Project", WITHOUT_BUILDS),
         ("AWS::CloudFront::Distribution", WITHOUT_SITE),
+        ("AWS::S3Files::FileSystem", WITHOUT_S3_FILES),
     ):
         assert lacking == {
             region

@@ -34,6 +34,8 @@ _ARNS = {
     "AWS::Lambda::Function": ("lambda", "function"),
     "AWS::Logs::LogGroup": ("logs", "log-stream"),  # its ARN ends with ":*"
     "AWS::S3::Bucket": ("s3", "bucket"),
+    "AWS::S3Files::AccessPoint": ("s3files", "access-point"),
+    "AWS::S3Files::FileSystem": ("s3files", "file-system"),
     "AWS::SNS::Topic": ("sns", "topic"),
     "AWS::SQS::Queue": ("sqs", "queue"),
 }

@@ -32,6 +32,8 @@ IN_A_NETWORK = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+#: Buckets that `tests/system/cloud/test_buckets.py` registers.
+EMULATED_BUCKETS = "acme=s3://acme-data/raw,acme=s3://acme-out:rw"
 #: Prefix of the ARNs of an administrator's own roles.
 ROLES = "arn:aws:iam::123456789012:role/"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -45,6 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "arm": True,
         **EXISTING,
     },
+    "data in s3": {**ZONE, "stage": "objects", "data": "s3", "task_roles": f"main={ROLES}reports"},
     "everything set": {
         **ZONE,
         "stage": "full",
@@ -56,6 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "remote_debug": False,
         "billing": True,
         "log_bucket": "acme-logs",
+        "buckets": "main=s3://acme/raw,main=s3://acme-out:rw,team=s3://acme/raw",
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "ses_identity": "mail.example.org",
@@ -95,7 +99,7 @@ def _with_settings(settings: str) -> dict[str, dict[str, Any]]:
 @cache
 def templates_of_emulator() -> dict[str, dict[str, Any]]:
     """Return the templates of the installation that the emulator implements."""
-    return _synthesised({"stage": STAGE, "events": True, **ZONE})
+    return _synthesised({"stage": STAGE, "events": True, "buckets": EMULATED_BUCKETS, **ZONE})
 
 
 def _synthesised(context: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from conducto.version import install_command
-from conducto_cli.deploy.port import AccountError, AwsCaller, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, S3Bucket, Subnet
 
 _NO_CREDENTIALS = frozenset(
     {
@@ -149,6 +149,14 @@ class BotoAccount:
             ]
         return None
 
+    def bucket(self, name: str) -> S3Bucket | None:
+        client = self._client("s3")
+        with _sentences("s3:GetBucketVersioning", none="NoSuchBucket"):
+            place = client.get_bucket_location(Bucket=name)["LocationConstraint"] or "us-east-1"
+            status = client.get_bucket_versioning(Bucket=name).get("Status")
+            return S3Bucket(place, status == "Enabled")
+        return None
+
     def parameter(self, name: str) -> str | None:
         with _sentences("ssm:GetParameter", none="ParameterNotFound"):
             return str(self._client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
@@ -204,6 +212,30 @@ class BotoAccount:
             for name in found:
                 client.delete_repository(repositoryName=name, force=True)
         return len(found)
+
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        bus, sqs, lambda_ = (self._client(name) for name in ("events", "sqs", "lambda"))
+        count = 0
+        with _sentences("lambda:DeleteEventSourceMapping", none="ResourceNotFoundException"):
+            pages = lambda_.get_paginator("list_event_source_mappings")
+            for page in pages.paginate(FunctionName=function):
+                for each in page["EventSourceMappings"]:
+                    lambda_.delete_event_source_mapping(UUID=each["UUID"])
+                    count += 1
+        with _sentences("sqs:DeleteQueue"):
+            for page in sqs.get_paginator("list_queues").paginate(QueueNamePrefix=queues):
+                for url in page.get("QueueUrls", ()):
+                    sqs.delete_queue(QueueUrl=url)
+                    count += 1
+        with _sentences("events:DeleteRule"):
+            for page in bus.get_paginator("list_rules").paginate(NamePrefix=rules):
+                for name in (each["Name"] for each in page["Rules"]):
+                    targets = bus.list_targets_by_rule(Rule=name)["Targets"]
+                    if targets:
+                        bus.remove_targets(Rule=name, Ids=[each["Id"] for each in targets])
+                    bus.delete_rule(Name=name)
+                    count += 1
+        return count
 
     def running_tasks(self, cluster: str) -> Sequence[str]:
         found: list[str] = []

@@ -5,6 +5,7 @@ from functools import partial
 
 from conducto_cli.deploy.checks import CheckResult, Status, guarded, machine_quotas, spot_quota
 from conducto_cli.deploy.port import AwsAccount, Subnet
+from conducto_core.buckets.rules import read_buckets
 from conducto_core.installation.names import stack_name
 from conducto_core.installation.rules import limitations
 from conducto_core.people.task_roles import TaskRole, read_task_roles
@@ -40,6 +41,8 @@ def settings_findings(
         yield guarded("spot quota", lambda: spot_quota(account))
     if settings.get("machines"):
         yield from machine_quotas(account, settings["machines"])
+    if settings.get("buckets"):
+        yield from _buckets(account, settings["buckets"])
     if settings.get("task_roles"):
         yield from _roles(account, settings["task_roles"])
 
@@ -165,6 +168,34 @@ def _roles(account: AwsAccount, text: str) -> Iterator[CheckResult]:
     number = account.caller().account
     for role in {each.arn: each for each in roles}.values():
         yield guarded("task role", partial(_role, account, role, number))
+
+
+def _buckets(account: AwsAccount, text: str) -> Iterator[CheckResult]:
+    try:
+        known = read_buckets(text)
+    except ValueError as error:
+        yield CheckResult("bucket", Status.FAILED, str(error), "correct -c buckets")
+        return
+    for name in dict.fromkeys(each.bucket.name for each in known):
+        yield guarded("bucket", partial(_bucket, account, name))
+
+
+def _bucket(account: AwsAccount, name: str) -> CheckResult:
+    found = account.bucket(name)
+    if found is None:
+        text, remedy = f"{name} does not exist", "create it, or correct -c buckets"
+    elif found.region != account.region:
+        text = f"{name} is in {found.region}, not in {account.region}"
+        remedy = "S3 Files mounts buckets of its region only: copy it, or deploy there"
+    elif not found.versioned:
+        text = f"{name} keeps no versions, which S3 Files requires"
+        remedy = (
+            f"aws s3api put-bucket-versioning --bucket {name} "
+            "--versioning-configuration Status=Enabled"
+        )
+    else:
+        return CheckResult("bucket", Status.OK, name)
+    return CheckResult("bucket", Status.FAILED, text, remedy)
 
 
 def _role(account: AwsAccount, role: TaskRole, number: str) -> CheckResult:

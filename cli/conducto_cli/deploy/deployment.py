@@ -32,6 +32,8 @@ from conducto_core.installation.names import (
     STACKS,
     addresses_name,
     cluster_name,
+    event_queue_prefix,
+    event_rule_prefix,
     function_name,
     made_prefix,
     registry_prefix,
@@ -100,7 +102,7 @@ Prompt = Callable[[str], str]
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 #: Default of a fixed setting (`infra.settings`).
-_UNSAID = {"zones": "1"}
+_UNSAID = {"data": "efs", "zones": "1"}
 _ECS = "ecs.amazonaws.com"
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(.*)")
 #: Suffixes of versions before a release, the oldest first (PEP 440).
@@ -510,10 +512,12 @@ def remove(
         )
     if going:
         names = ", ".join(stack_name(stage, name) for name in going)
-        if not ask(f"Remove {names} and images? Records, output, files, secrets stay."):
+        what = f"{names}, images, and the queues and rules of triggers by events"
+        if not ask(f"Remove {what}? Records, output, files, secrets stay."):
             raise DeployError("nothing was removed")
     for task in tasks:
         account.stop_task(cluster, task)
+    _remove_events(account, say, stage)
     for name in reversed(going):
         say(f"removing {stack_name(stage, name)}")
         account.delete_stack(stack_name(stage, name))
@@ -525,6 +529,17 @@ def remove(
         say(line)
 
 
+def _remove_events(account: AwsAccount, say: Callable[[str], None], stage: str) -> None:
+    """Remove what triggers made, before its function: AWS lists mappings of existing ones only."""
+    rules, queues = event_rule_prefix(stage), event_queue_prefix(stage)
+    count = account.delete_events(rules, queues, function_name(stage, "hook_event"))
+    if count:
+        say(
+            f"removed {count} queues, mappings and rules of triggers; after another 'conducto "
+            "deploy', create these triggers again"
+        )
+
+
 def what_stays(stage: str) -> Iterator[str]:
     """Yield lines about the remaining data and how to delete it."""
     data, network = (stack_name(stage, name) for name in ("data", "network"))
@@ -534,5 +549,5 @@ def what_stays(stage: str) -> Iterator[str]:
     yield f"  {network:<24} the network; without cost while nothing runs in it"
     yield f"  {secret_prefix(stage) + '*':<24} secrets, $0.40 a month each"
     made = f"{made_prefix(stage)}*"
-    yield f"  {made:<24} state machines, activities, task definitions and event rules, without cost"
+    yield f"  {made:<24} state machines, activities and task definitions, without cost"
     yield "To delete the data for good, which nothing brings back, see 'Removing' in docs/cloud.md."

@@ -94,8 +94,8 @@ def add_arguments(parser: Parser) -> None:
         type=_setting,
         action="append",
         default=[],
-        help="a setting, as for 'conducto deploy': log_bucket (it is created), otlp_endpoint, "
-        "otlp_headers_secret, queues or secret_stores (repeatable)",
+        help="a setting, as for 'conducto deploy': buckets and log_bucket (they are created), "
+        "otlp_endpoint, otlp_headers_secret, queues or secret_stores (repeatable)",
     )
     parser.add_argument(
         "--scarce",
@@ -131,11 +131,13 @@ def _machines(text: str) -> str:
 
 
 def _setting(text: str) -> str:
+    from conducto_core.buckets.rules import read_buckets  # noqa: PLC0415
     from conducto_core.events.rules.queues import read_queues  # noqa: PLC0415
     from conducto_core.secrets.rules import read_prefixes  # noqa: PLC0415
 
     name, equals, value = text.partition("=")
     checks: dict[str, Callable[[str], object]] = {
+        "buckets": read_buckets,
         "log_bucket": partial(_matching, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
         "otlp_endpoint": partial(_matching, r"https?://\S+"),
         "otlp_headers_secret": partial(_matching, r"[A-Za-z0-9/_+=.@-]+"),

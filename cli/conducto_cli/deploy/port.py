@@ -50,6 +50,19 @@ class Subnet:
     way_out: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class S3Bucket:
+    """A bucket that exists.
+
+    Attributes:
+        region: Its region.
+        versioned: Whether it keeps versions.
+    """
+
+    region: str
+    versioned: bool
+
+
 class AwsAccount(Protocol):
     """An AWS account in one region. Every method but `region` raises `AccountError`."""
 
@@ -84,6 +97,9 @@ class AwsAccount(Protocol):
     def trusted_services(self, role: str) -> Sequence[str] | None:
         """Return which services of AWS may assume a role; None where there is no such role."""
 
+    def bucket(self, name: str) -> S3Bucket | None:
+        """Return a bucket of S3; None where there is none of that name."""
+
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""
 
@@ -104,6 +120,15 @@ class AwsAccount(Protocol):
 
     def delete_repositories(self, prefix: str) -> int:
         """Delete the repositories of ECR whose names begin so, with their images; say how many."""
+
+    def delete_events(self, rules: str, queues: str, function: str) -> int:
+        """Delete what delivers events to a function; return the number of deleted resources.
+
+        Args:
+            rules: Prefix of the names of rules of EventBridge.
+            queues: Prefix of the names of queues of SQS, whose messages are lost.
+            function: Name of the function, whose event source mappings are deleted.
+        """
 
     def running_tasks(self, cluster: str) -> Sequence[str]:
         """Return the ARNs of tasks in a cluster; none where there is no such cluster."""

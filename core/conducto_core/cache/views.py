@@ -56,7 +56,11 @@ _NEW_SECONDS = 3600.0
 #: The suffix of a file whose time is that of the last use of a content.
 _USED = ".used"
 #: A file of another user cannot be moved or linked, but be copied.
-_COPIED = {errno.EXDEV, errno.EACCES, errno.EPERM, errno.EMLINK}
+_COPIED = {
+    *(errno.EXDEV, errno.EACCES, errno.EPERM, errno.EMLINK),
+    # A file system without hard links, such as S3 Files; the last is NFS's own number.
+    *(errno.EOPNOTSUPP, errno.ENOSYS, 524),
+}
 
 
 class DamagedObjectError(Exception):

@@ -194,6 +194,11 @@ def role_name(stage: str, region: str, name: RoleName) -> str:
     return f"{NAME_PREFIX}{stage}-{region}-{name}"
 
 
+def bucket_role_name(stage: str, region: str, digest: str, *, for_shells: bool) -> str:
+    """Return the name of the role of workers, or shells, that mount an organisation's buckets."""
+    return f"{NAME_PREFIX}{stage}-{region}-{'bucket-shell' if for_shells else 'buckets'}-{digest}"
+
+
 def secret_prefix(stage: str) -> str:
     return f"conducto/{stage}/"
 
@@ -233,8 +238,10 @@ SETTINGS = (
     "alarm_email",
     "arm",
     "billing",
+    "buckets",
     "certificate",
     "ci_issuer",
+    "data",
     "domain",
     "email_from",
     "events",
@@ -269,7 +276,7 @@ SETTINGS = (
     "zones",
 )
 #: Settings that cannot change later: the data of the installation would be left behind.
-FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
+FIXED_SETTINGS = ("data", "vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def log_prefix(stage: str) -> str:
@@ -352,6 +359,10 @@ class Variables:
     STAGE = "CONDUCTO_STAGE"
     TABLE = "CONDUCTO_TABLE"
     BUCKET = "CONDUCTO_BUCKET"
+    #: Buckets that commands may mount (`conducto_core.buckets.rules`); absent without any.
+    BUCKETS = "CONDUCTO_BUCKETS"
+    #: Ids of the file systems of these and of their access points, ``FS/POINT,FS/POINT``.
+    BUCKET_FILES = "CONDUCTO_BUCKET_FILES"
     CLUSTER = "CONDUCTO_CLUSTER"
     #: Comma-separated.
     SUBNETS = "CONDUCTO_SUBNETS"
@@ -359,6 +370,8 @@ class Variables:
     #: "off" if workers get no public address; otherwise absent.
     PUBLIC_IP = "CONDUCTO_PUBLIC_IP"
     FILE_SYSTEM = "CONDUCTO_FILE_SYSTEM"
+    #: "s3" if it is one of S3 Files; absent for EFS.
+    FILES = "CONDUCTO_FILES"
     EXECUTION_ROLE = "CONDUCTO_EXECUTION_ROLE"
     TASK_ROLE = "CONDUCTO_TASK_ROLE"
     #: Roles for commands (`conducto_core.people.task_roles`); absent if there are none.

@@ -33,6 +33,8 @@ WITHOUT_BUDGETS = frozenset(
         "us-gov-west-1",
     }
 )
+#: Regions in which CloudFormation has no ``AWS::S3Files::FileSystem``, by AWS's published schemas.
+WITHOUT_S3_FILES = frozenset({"me-central-1"})
 #: Regions without CodeBuild.
 WITHOUT_BUILDS = frozenset({"ap-east-2", "ca-west-1", "mx-central-1"})
 #: Regions in which CodeBuild has machines with ARM processors (``ARM_CONTAINER`` in its reference).
@@ -151,6 +153,14 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             is_refused=True,
         )
     yield from _machines(region, settings)
+    for name in ("buckets", "data") if region in WITHOUT_S3_FILES else ():
+        if settings.get(name):
+            yield Limitation(
+                name,
+                f"{name}: {region} has no S3 Files, which mounts buckets",
+                f"deploy into another region, or without -c {name}",
+                is_refused=True,
+            )
     if region in WITHOUT_BUDGETS and settings.get("monthly_budget") != "off":
         yield Limitation(
             "budget",

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from conducto.errors import raise_found
 from conducto.wire import limits
 from conducto_core.billing.rules import BillingPlan
+from conducto_core.buckets.rules import OrgBuckets
 from conducto_core.errors import check_each, invalid
 from conducto_core.machines.rules import machine_problems, worker_size
 from conducto_core.run.model.records import Wait
@@ -358,10 +359,24 @@ def from_json(document: str) -> list[Lease]:
 _QUOTED = 12
 
 
-def validate_nodes(nodes: Mapping[str, NodeSpec], plan: BillingPlan) -> None:
-    """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
+def validate_nodes(
+    nodes: Mapping[str, NodeSpec], plan: BillingPlan, buckets: OrgBuckets | None = None
+) -> None:
+    """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each.
+
+    Args:
+        nodes: The nodes of a tree.
+        plan: The plan of the organisation.
+        buckets: Those that the pipeline may mount; None: a client does not know them.
+    """
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
-    check_execs(execs, lambda node: _check_exec_in(node, plan))
+
+    def check(node: NodeSpec) -> None:
+        _check_exec_in(node, plan)
+        if buckets is not None:
+            buckets.check(node)
+
+    check_execs(execs, check)
     capacity.check_fits(nodes, plan.max_workers, plan.name)
 
 
@@ -445,9 +460,6 @@ def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     yield place.gpu and place.machine is None, f"gpu={place.gpu}: Fargate has no GPUs; {text}"
     for problem in () if place.machine is None else machine_problems(node):
         yield True, problem
-    paths = ", ".join(each.path for each in place.buckets)
-    text = "read the objects with an S3 client and a role for commands, or run the pipeline locally"
-    yield place.buckets, f"buckets ({paths}) are not available in the cloud; {text}"
     for problem in cloud_problems(place.services):
         yield True, problem
 

@@ -96,9 +96,20 @@ class ScheduleOperations:
         if not await asyncio.to_thread(self._store.create, org, schedule, template):
             raise _taken(schedule.name)
         if schedule.on is not None:
-            await asyncio.to_thread(self._caller.connect, schedule.name, schedule.on)
+            await asyncio.to_thread(self._connect_new, schedule.name, schedule.on)
         self._caller.changed()
         return self._view(schedule)
+
+    def _connect_new(self, name: str, rule: EventRule) -> None:
+        """Subscribe a new trigger; if that fails, delete it with everything that was created."""
+        try:
+            self._caller.connect(name, rule)
+        except Exception:
+            try:
+                self._caller.connect(name, None, rule)
+            finally:
+                self._store.delete(self._caller.org, name)
+            raise
 
     @serves(schedules_operations.CHANGE_SCHEDULE)
     async def change_schedule(
@@ -164,10 +175,10 @@ class ScheduleOperations:
     @serves(schedules_operations.DELETE_SCHEDULE)
     async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
         is_trigger, former = await asyncio.to_thread(self._events_of, params.name)
+        if is_trigger:  # first, so that a request that fails can be repeated
+            await asyncio.to_thread(self._caller.connect, params.name, None, former)
         if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
             raise _unknown(params.name)
-        if is_trigger:
-            await asyncio.to_thread(self._caller.connect, params.name, None, former)
         return s.ScheduleDeleted(name=params.name)
 
     def _events_of(self, name: str) -> tuple[bool, EventRule | None]:

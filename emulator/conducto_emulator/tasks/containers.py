@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from conducto_core.command.task_layout import AGENT, USER
 from conducto_core.workers.rules.start_failures import not_pulled
+from conducto_emulator.tasks.s3files import BucketDirectories
 from conducto_emulator.tasks.tasks import Task, TaskBoard
 from conducto_worker import image
 
@@ -54,6 +55,7 @@ class DockerContainers:
         metadata: URL of the task metadata endpoint.
         lend: Returns the environment with the credentials of a role, for a session's name.
         keep: Stores lines in a log group and stream, like CloudWatch Logs.
+        buckets: The directories of buckets.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class DockerContainers:
         metadata: str,
         lend: Callable[[str, str], Mapping[str, str]],
         keep: Callable[[str, str, Sequence[str]], None],
+        buckets: BucketDirectories,
     ) -> None:
         self._engine: Any = docker.from_env()
         self.folder = folder
@@ -75,6 +78,7 @@ class DockerContainers:
         self._metadata = metadata
         self._lend = lend
         self._keep = keep
+        self._buckets = buckets
         self._ids: dict[tuple[str, str], str] = {}
         self._over: set[str] = set()
 
@@ -115,6 +119,7 @@ class DockerContainers:
             with contextlib.suppress(DockerException):
                 self._engine.api.remove_container(self._ids[key], force=True, v=True)
             self._over.discard(self._ids.pop(key))
+        self._buckets.unmount(task.id)
         shutil.rmtree(self._of_task(task), ignore_errors=True)
 
     def container_of(self, task_arn: str, name: str) -> str:
@@ -253,6 +258,9 @@ class DockerContainers:
         return {**self._agent_env, **(self._lend(role, task.id) if role else {})}
 
     def _volume(self, task: Task, volume: Mapping[str, Any]) -> Path:
+        bucket = volume.get("s3filesVolumeConfiguration")
+        if bucket is not None:
+            return self._buckets.mount(task.id, bucket)
         efs = volume.get("efsVolumeConfiguration")
         if efs is None:
             path = self._of_task(task) / str(volume["name"])

@@ -12,6 +12,7 @@ from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import client_error, code_of, ignoring, throttling, timing_out
 from chalicelib.data.model import What, raise_error
 from chalicelib.run.port import FileFacts
+from conducto_core.asl.rules.naming import Site
 from conducto_core.cache.marks import Marks
 from conducto_core.installation.names import STAGE_TAG, pipeline_directory, user_directory
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -138,6 +139,7 @@ class DataFunction:
 
 
 _EXISTS = "AccessPointAlreadyExists"
+_UNKNOWN = "AccessPointNotFound"
 #: Attribute: number of earlier access points of a name.
 _GENERATION = "generation"
 
@@ -173,8 +175,8 @@ class EfsAccessPoints:
         known = self._table.get(key)
         if known is None or "id" not in known:
             return
-        with throttling(), ignoring("AccessPointNotFound"):
-            self._client.delete_access_point(AccessPointId=str(known["id"]))
+        with throttling(), ignoring(_UNKNOWN, "ResourceNotFoundException"):
+            self._delete(str(known["id"]))
         # The next one needs another token: for this one, EFS would return the deleted one.
         self._table.put(key, {_GENERATION: _generation(known) + 1})
 
@@ -188,30 +190,85 @@ class EfsAccessPoints:
             return found
         return str(known["id"])
 
+    def volume(self, name: str, access_point: str) -> dict[str, Any]:
+        """Return the volume of a task definition for an access point."""
+        return {
+            "name": name,
+            "efsVolumeConfiguration": {
+                "fileSystemId": self.file_system,
+                "transitEncryption": "ENABLED",
+                "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
+            },
+        }
+
     def _create(self, name: str, directory: str) -> str:
         token = sha256(f"{self.file_system}/{name}".encode()).hexdigest()
+        with throttling():
+            return self._make(token, directory)
+
+    def _make(self, token: str, directory: str) -> str:
         try:
-            with throttling():
-                answer = self._client.create_access_point(
-                    ClientToken=token,
-                    FileSystemId=self.file_system,
-                    Tags=self._tags,
-                    # Commands may read and write everything, whatever the image's user is.
-                    PosixUser={"Uid": 0, "Gid": 0},
-                    RootDirectory={
-                        "Path": directory,
-                        "CreationInfo": {"OwnerUid": 0, "OwnerGid": 0, "Permissions": "0755"},
-                    },
-                )
+            answer = self._clients.get("efs").create_access_point(
+                ClientToken=token,
+                FileSystemId=self.file_system,
+                Tags=self._tags,
+                # Commands may read and write everything, whatever the image's user is.
+                PosixUser={"Uid": 0, "Gid": 0},
+                RootDirectory={
+                    "Path": directory,
+                    "CreationInfo": {"OwnerUid": 0, "OwnerGid": 0, "Permissions": "0755"},
+                },
+            )
         except client_error() as error:
             if code_of(error) != _EXISTS:
                 raise
             return str(error.response["AccessPointId"])  # another process was first
         return str(answer["AccessPointId"])
 
-    @property
-    def _client(self) -> Any:
-        return self._clients.get("efs")
+    def _delete(self, access_point: str) -> None:
+        self._clients.get("efs").delete_access_point(AccessPointId=access_point)
+
+
+class S3AccessPoints(EfsAccessPoints):
+    """Access points of a file system of S3 Files.
+
+    Args:
+        site: Account and region.
+        clients: boto3 clients.
+        table: Stores the ids of access points.
+        file_system: Id of the file system.
+    """
+
+    def __init__(self, site: Site, clients: Clients, table: DynamoTable, file_system: str) -> None:
+        super().__init__(clients, table, file_system, site.stage)
+        self._site = site
+
+    def volume(self, name: str, access_point: str) -> dict[str, Any]:
+        """Return the volume of a task definition for an access point."""
+        return s3_volume(self._site, name, self.file_system, access_point)
+
+    def _make(self, token: str, directory: str) -> str:
+        answer = self._clients.get("s3files").create_access_point(
+            clientToken=token,  # a repeated request gets the same access point
+            fileSystemId=self.file_system,
+            tags=[{"key": STAGE_TAG, "value": self._site.stage}],
+            posixUser={"uid": 0, "gid": 0},
+            rootDirectory={
+                "path": directory,
+                "creationPermissions": {"ownerUid": 0, "ownerGid": 0, "permissions": "0755"},
+            },
+        )
+        return str(answer["accessPointId"])
+
+    def _delete(self, access_point: str) -> None:
+        self._clients.get("s3files").delete_access_point(accessPointId=access_point)
+
+
+def s3_volume(site: Site, name: str, system: str, point: str) -> dict[str, Any]:
+    """Return the volume of a task definition for an access point of S3 Files."""
+    arn = f"arn:{site.partition}:s3files:{site.region}:{site.account}:file-system/{system}"
+    files = {"fileSystemArn": arn, "accessPointArn": f"{arn}/access-point/{point}"}
+    return {"name": name, "s3filesVolumeConfiguration": files}
 
 
 def _generation(known: Mapping[str, Any]) -> int:

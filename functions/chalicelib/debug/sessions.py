@@ -9,8 +9,9 @@ that no task outlives its item by more than some seconds, even if a stop request
 """
 
 import logging
+from collections.abc import Mapping
 from secrets import token_hex
-from typing import Literal
+from typing import Any, Literal
 
 from chalicelib.billing.metering import Charging, WorkerTime, check_usage, month_of
 from chalicelib.debug.plans import DebugPlans
@@ -23,6 +24,7 @@ from chalicelib.run.deferred_effects import START_WORKER
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.port import Compute, Shell, TaskStatus, WorkerTask
 from conducto_core.billing.rules import dollars_of
+from conducto_core.buckets.rules import buckets_to_wire
 from conducto_core.command.task_layout import ENTER
 from conducto_core.debug.model import (
     DebugPlan,
@@ -151,7 +153,7 @@ class DebugSessions:
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
         self._reserve(shell)
         try:
-            self._start_request(shell, plan)
+            self._start_request(shell, plan, buckets_to_wire(place.buckets))
         except CapacityError as error:
             self._over(shell, str(error))
             raise RefusedError(
@@ -195,7 +197,7 @@ class DebugSessions:
                 )
         check_usage(self._records, self._installation.remedies, self._timing.clock, me.org)
 
-    def _start_request(self, shell: Shell, plan: DebugPlan) -> None:
+    def _start_request(self, shell: Shell, plan: DebugPlan, buckets: Mapping[str, Any]) -> None:
         token, digest = new_token()
         who = (shell.pipeline_id, shell.path, shell.id)
         identity = Identity(shell.org, shell.user, frozenset({START_WORKER}), who)
@@ -216,6 +218,7 @@ class DebugSessions:
             gpu=shell.gpu,
             # A shell cannot be repeated, so it is on Spot only where its class is.
             spot=Rung.ON_DEMAND not in shell.rungs,
+            buckets=buckets,
         )
         self._records.shells.started(shell, self._compute.fleet.start(task))
 

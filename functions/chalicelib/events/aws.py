@@ -132,9 +132,9 @@ class SqsQueues:
             raise RefusedError(f"AWS does not read {queue}: {message_of(error)}") from error
 
     def leave(self, queue: str) -> None:
-        """Deliver no more messages of a queue."""
+        """Deliver no more messages of a queue; raises `RefusedError` while AWS changes it."""
         for mapping in self._mappings(queue):
-            with ignoring("ResourceNotFoundException", "ResourceInUseException"):
+            with ignoring("ResourceNotFoundException"), replacing(_RECENT, _again(queue)):
                 self._clients.get("lambda").delete_event_source_mapping(UUID=mapping)
 
     def _mappings(self, queue: str) -> list[str]:

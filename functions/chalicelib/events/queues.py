@@ -56,7 +56,9 @@ def connect_queue(
     if queues is None:
         return
     queue = None if rule is None else rule.queue
-    old = None if former is None else former.queue
+    # The record of a trigger that is deleted may be damaged.
+    unknown = queues.own(org, name) if rule is None else None
+    old = unknown if former is None else former.queue
     if old is not None and old != queue:
         _leave(events, org, name, old)
     if rule is None or queue is None:

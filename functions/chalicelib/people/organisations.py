@@ -218,7 +218,6 @@ class Organisations:
     def _delete_schedules(self) -> None:
         """Delete the schedules, before they launch more pipelines."""
         for schedule in self._events.schedules.list_by_name(self._me.org):
-            self._events.schedules.delete(self._me.org, schedule.name)
             if schedule.on is not None:
                 connect(
                     self._events,
@@ -228,6 +227,7 @@ class Organisations:
                     None,
                     former=schedule.on,
                 )
+            self._events.schedules.delete(self._me.org, schedule.name)
 
     def _delete_pipelines(self) -> int:
         end = self._clock() + REQUEST_SECONDS

@@ -34,7 +34,7 @@ from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.schedules.rules.schedules import git_form
-from conducto_core.secrets.rules import changed, secret_access
+from conducto_core.secrets.rules import changed, is_untrusted, secret_access
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form
 from conducto_core.triggers.rules.launch import repository_of
 from conducto_core.workers.rules.fargate import largest_mem
@@ -107,7 +107,8 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
         keys = {} if request.fresh else live.generated
         forms = {target: unpack_form(live.tree_of(key)) for target, key in keys.items()}
         first = pipeline, _ = with_generated(form, forms)
-        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org))
+        buckets = self._installation.buckets_of(live.org, trusted=not is_untrusted(live.record))
+        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org), buckets)
         if request.fresh:
             images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)

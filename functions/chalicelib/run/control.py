@@ -40,6 +40,7 @@ from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import STARTS, WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.run.model.responses import ApprovalList, AskedApproval, DeletedPipeline
 from conducto_core.run.model.states import NodeType
+from conducto_core.secrets.rules import is_untrusted
 
 #: Actions that start commands immediately if the pipeline is running.
 _RERUNS = frozenset({Action.RESET, Action.UNSKIP, Action.MODIFY})
@@ -124,7 +125,8 @@ class CloudActions(CloudCaller):
         """Return the complete edits of each node, and the images that no node has used yet."""
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
-        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org))
+        buckets = self._installation.buckets_of(live.org, trusted=not is_untrusted(live.record))
+        validate_nodes(pipeline.nodes, self._records.orgs.plan(live.org), buckets)
         given = set() if request.changes is None else request.changes.model_fields_set
         for path in edits if "budget" in given else ():
             budget = pipeline.nodes[path].budget

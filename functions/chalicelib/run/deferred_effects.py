@@ -51,6 +51,7 @@ from conducto.wire.services import to_form
 from conducto_core.asl.rules.compiler import Compiled, compile_residual
 from conducto_core.asl.rules.naming import NO_TREE, execution_input
 from conducto_core.asl.rules.states import Residual, residual
+from conducto_core.buckets.rules import buckets_to_wire
 from conducto_core.errors import NotFoundError
 from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import ImageState
@@ -327,6 +328,7 @@ class DeferredExecutor:
             services=to_form(pool.services),
             machine=pool.machine,
             gpu=pool.gpu,
+            buckets=buckets_to_wire(pool.buckets),
         )
 
     def _mark(self, work: _Work) -> None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 
 from chalicelib.images.builds import ImageBuilds, known_sources
+from chalicelib.installation import Installation
 from chalicelib.records import Records
 from chalicelib.run.model import BuiltImage
 from chalicelib.run.port import Blobs
@@ -13,6 +14,7 @@ from conducto.errors import DefinitionError
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.errors import RefusedError
 from conducto_core.run.rules.live_nodes import LiveExec
+from conducto_core.secrets.rules import is_untrusted
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import (
@@ -51,8 +53,11 @@ def _form_of(packed: bytes) -> bytes:
 class GeneratedTrees:
     """Keeps generated trees."""
 
-    def __init__(self, records: Records, blobs: Blobs, builds: ImageBuilds) -> None:
+    def __init__(
+        self, records: Records, blobs: Blobs, builds: ImageBuilds, installation: Installation
+    ) -> None:
         self._records = records
+        self._installation = installation
         self._blobs = blobs
         self._builds = builds
 
@@ -78,7 +83,8 @@ class GeneratedTrees:
         tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
         used = self._records.orgs.in_use(live.org)
         whole = live.nodes_with(node.spec.lazy_target or "", tree)
-        validate_nodes(tree.nodes, used.plan)
+        buckets = self._installation.buckets_of(live.org, trusted=not is_untrusted(live.record))
+        validate_nodes(tree.nodes, used.plan, buckets)
         capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
         more = live.reserved_with(whole) - live.share.reserved
         if more > 0 and used.reserved + more > used.plan.max_workers:

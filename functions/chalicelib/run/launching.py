@@ -143,7 +143,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
     def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
         pipeline = resolve(with_machines(self._installation.machine_classes, request).tree)
         plan = self._records.orgs.plan(self._me.org)
-        validate_nodes(pipeline.nodes, plan)
+        validate_nodes(pipeline.nodes, plan, self._installation.buckets_of(self._me.org))
         used = [pipeline.images[name] for name in used_images(pipeline)]
         return self._builds.for_own(self._me, used, request.sources)
 
@@ -155,7 +155,8 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
     def _forecast(self, request: LaunchRequest) -> CachePlan:
         request = with_machines(self._installation.machine_classes, request)
         pipeline = resolve(request.tree)
-        validate_nodes(pipeline.nodes, self._records.orgs.plan(self._me.org))
+        plan = self._records.orgs.plan(self._me.org)
+        validate_nodes(pipeline.nodes, plan, self._installation.buckets_of(self._me.org))
         used = [pipeline.images[name] for name in used_images(pipeline)]
         sources = with_sources(self._clones, request, used, None).sources
         images = self._builds.prepare(self._me.org, used, sources, preview=True)
@@ -260,11 +261,12 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         tree = with_default(request.tree, *defaults) if pipeline.root.budget is None else None
         if tree is not None and tree is not request.tree:
             request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
-        validate_nodes(pipeline.nodes, plan)
-        copied = None
+        copied = None if launched is not None else self._copied(request)
+        trusted = _is_trusted(origin, copied)
+        buckets = self._installation.buckets_of(self._me.org, trusted=trusted)
+        validate_nodes(pipeline.nodes, plan, buckets)
         if launched is None:
             self._check_plan(origin, ahead)
-            copied = self._copied(request)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         request = with_sources(self._clones, request, used, origin)
         images = self._builds.prepare(self._me.org, used, request.sources)
@@ -355,6 +357,12 @@ def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:
             return {"git": origin}
         case None:
             return {}
+
+
+def _is_trusted(origin: Origin | GitOrigin | None, copied: PipelineRecord | None) -> bool:
+    """Return whether a launch does not run code of a pull request from a fork."""
+    is_fork = isinstance(origin, GitOrigin) and origin.untrusted
+    return not is_fork and (copied is None or not is_untrusted(copied))
 
 
 def _fork_of(copied: PipelineRecord | None) -> dict[str, object]:

@@ -457,7 +457,10 @@ class WorkerApi:
         if node is not None and lazy and cause is None:
             try:
                 key, images = GeneratedTrees(
-                    self._records, self._storage.blobs, self._engine.builds
+                    self._records,
+                    self._storage.blobs,
+                    self._engine.builds,
+                    self._installation,
                 ).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)

@@ -31,12 +31,13 @@ class WorkerTask:
             user changed cannot reach the data of other pipelines.
         shell: A debug shell (ECS Exec), which takes no tasks.
         program: The pipeline's program, for which the administrator may have configured a role.
-        named_role: Whether its commands get that role.
+        named_role: Whether its commands get that role, and buckets.
         services: Wire form of the containers beside the user's.
         data: The files in the container: those of the pipeline and the user; or, for cached
             commands, ``none`` or a ``view`` of those that they name.
         machine: Class of its machine; None: it is a task of Fargate.
         gpu: GPUs of the user's container.
+        buckets: Wire form of the buckets that are directories of the user's container.
     """
 
     worker_id: str
@@ -58,6 +59,7 @@ class WorkerTask:
     services: Mapping[str, Any] = field(default_factory=dict)
     machine: MachineClass | None = None
     gpu: int = 0
+    buckets: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rung(self) -> Rung:

@@ -16,7 +16,7 @@ from conducto_cli.app.parser import build_parser
 from conducto_cli.deploy.command import run as deploy
 from conducto_cli.deploy.deployment import Deployment, Wish, version_order
 from conducto_cli.deploy.destroy_command import run as destroy
-from conducto_cli.deploy.port import AccountError, Cdk, Subnet
+from conducto_cli.deploy.port import AccountError, Cdk, S3Bucket, Subnet
 from conducto_cli.target.account import SignedInAccount, account_of, save_login
 from conducto_core.installation.model import TokenInfo
 from conducto_core.installation.names import LAYOUT, STACKS
@@ -538,6 +538,22 @@ def test_destroy_removes_images_which_can_be_built_again(place: Place) -> None:
     assert "removed 2 repositories of images" in place.out
 
 
+def test_destroy_removes_queues_and_rules_of_triggers_before_their_function(place: Place) -> None:
+    place.deploy()
+    ours = ["conducto-main_event-1", "conducto-main_queue-1", "conducto-main-hook-event"]
+    place.account.events = [*ours, "others"]
+
+    assert place.destroy("--yes") == 0
+
+    assert place.account.events == ["others"]
+    assert "removed 3 queues, mappings and rules of triggers" in place.out
+    events = [done for done in place.account.done if done.startswith("delete events")]
+    assert len(events) == 3
+    assert place.account.done.index(events[-1]) < place.account.done.index(
+        "delete stack conducto-main-api"
+    )
+
+
 def test_destroy_asks_first(place: Place) -> None:
     place.deploy()
 
@@ -893,6 +909,31 @@ def test_task_role_that_is_not_allowed_is_refused_before_anything_is_deployed(
 
     assert told in place.out
     assert "nothing was deployed: fix the problems listed above" in place.err
+    assert place.machine.runs == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "told"),
+    [
+        ("acme", None, "'acme': expected ORG=s3://BUCKET/PREFIX:ro"),
+        ("main=s3://acme", None, "acme does not exist"),
+        ("main=s3://acme", S3Bucket("us-west-2", versioned=True), "acme is in us-west-2, not in"),
+        (
+            "main=s3://acme/a,main=s3://acme/b",
+            S3Bucket("eu-west-1", versioned=False),
+            "aws s3api put-bucket-versioning --bucket acme",
+        ),
+    ],
+)
+def test_bucket_that_cannot_be_mounted_is_refused_before_anything_is_deployed(
+    place: Place, setting: str, found: S3Bucket | None, told: str
+) -> None:
+    if found is not None:
+        place.account.buckets["acme"] = found
+
+    assert place.deploy("-c", f"buckets={setting}") == 1
+
+    assert place.out.count(told) == 1
     assert place.machine.runs == []
 
 

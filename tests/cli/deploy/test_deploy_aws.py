@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from conducto_cli.deploy.aws import BotoAccount
-from conducto_cli.deploy.port import AccountError, Subnet
+from conducto_cli.deploy.port import AccountError, S3Bucket, Subnet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 REGION = "eu-west-1"
@@ -93,6 +93,42 @@ def test_repositories_are_deleted_by_how_their_names_begin(account: BotoAccount)
 
     left = [each["repositoryName"] for each in ecr.describe_repositories()["repositories"]]
     assert left == ["conducto-main2/images/0a"]
+
+
+def test_bucket_has_its_region_and_whether_it_keeps_versions(account: BotoAccount) -> None:
+    s3 = client("s3")
+    place = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="acme", CreateBucketConfiguration=place)
+    assert account.bucket("acme") == S3Bucket(REGION, versioned=False)
+    s3.put_bucket_versioning(Bucket="acme", VersioningConfiguration={"Status": "Enabled"})
+    assert account.bucket("acme") == S3Bucket(REGION, versioned=True)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="acme-us")
+    assert account.bucket("acme-us") == S3Bucket("us-east-1", versioned=False)
+    assert account.bucket("none") is None
+
+
+def test_queues_mappings_and_rules_of_triggers_are_deleted(account: BotoAccount) -> None:
+    bus, sqs = client("events"), client("sqs")
+    for name in ("conducto-main_event-1", "conducto-main-2_event-1"):
+        bus.put_rule(Name=name, EventPattern="{}")
+        bus.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": "arn:aws:lambda:::x"}])
+    for name in ("conducto-main_queue-1", "conducto-main_queue-1-dead", "others"):
+        sqs.create_queue(QueueName=name)
+    names = "conducto-main_event-", "conducto-main_queue-", "conducto-main-hook-event"
+    lambda_, mapping = account._client("lambda"), "0a1b2c3d-0000-0000-0000-0a1b2c3d4e5f"
+    with Stubber(lambda_) as stub:
+        wanted = {"FunctionName": names[2]}
+        found = {"EventSourceMappings": [{"UUID": mapping}]}
+        stub.add_response("list_event_source_mappings", found, wanted)
+        stub.add_response("delete_event_source_mapping", {}, {"UUID": mapping})
+
+        assert account.delete_events(*names) == 4
+
+    assert [each["Name"] for each in bus.list_rules()["Rules"]] == ["conducto-main-2_event-1"]
+    assert [each.rpartition("/")[2] for each in sqs.list_queues()["QueueUrls"]] == ["others"]
+    with Stubber(lambda_) as stub:
+        stub.add_client_error("list_event_source_mappings", "ResourceNotFoundException")
+        assert account.delete_events(*names) == 0
 
 
 def test_no_cluster_has_no_tasks(account: BotoAccount) -> None:

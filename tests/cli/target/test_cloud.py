@@ -493,10 +493,6 @@ def test_missing_files_of_a_node_are_an_error(tmp_path: Path) -> None:
     ("params", "said"),
     [
         ({"requires_docker": True}, "/: requires_docker is not available in the cloud"),
-        (
-            {"buckets": {"/data/raw": {"url": "s3://acme", "mode": "ro"}}},
-            "/: buckets (/data/raw) are not available in the cloud",
-        ),
         ({"gpu": 1}, "/: gpu=1: Fargate has no GPUs"),
         ({"docker_run_args": ["--privileged"]}, "/: docker_run_args is not available"),
         ({"cpu": 100}, "/: "),

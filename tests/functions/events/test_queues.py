@@ -34,6 +34,7 @@ class Queues:
     def __init__(self) -> None:
         self.created: dict[str, int] = {}
         self.read_by: dict[str, tuple[int, int]] = {}
+        self.refusal: str | None = None
 
     def own(self, org: str, name: str) -> str:
         return f"arn:aws:sqs:us-east-1:123456789012:own-{org}-{name}"
@@ -42,9 +43,11 @@ class Queues:
         self.created[self.own(org, name)] = batch_seconds
 
     def delete(self, org: str, name: str) -> None:
-        del self.created[self.own(org, name)]
+        self.created.pop(self.own(org, name), None)
 
     def read(self, queue: str, batch: int, batch_seconds: int) -> None:
+        if self.refusal is not None:
+            raise RefusedError(self.refusal)
         self.read_by[queue] = batch, batch_seconds
 
     def leave(self, queue: str) -> None:
@@ -213,6 +216,21 @@ def test_named_queue_is_read_by_one_trigger_of_its_organisation(shop: QueueShop)
     assert shop.office.call(schedules.CHANGE_SCHEDULE, shop.admin, change, name="named")[0] == 200
     assert list(shop.queues.read_by) == [shop.queue]
     assert shop.add("second", queue=NAMED)[0] == 200
+
+
+@pytest.mark.parametrize("queue", [None, NAMED])
+def test_trigger_whose_queue_aws_refuses_is_not_created(shop: QueueShop, queue: str | None) -> None:
+    before = shop.world.cloud.events.schedules.list_by_name(ORG)
+    shop.queues.refusal = f"AWS does not read {queue}: timeout: 30 seconds is less"
+    rule = {} if queue is None else {"queue": queue}
+
+    status, problem = shop.add("other", **rule)
+
+    assert (status, "30 seconds is less" in problem["detail"]) == (409, True)
+    assert shop.world.cloud.events.schedules.list_by_name(ORG) == before
+    assert list(shop.queues.created) == [shop.queue]
+    shop.queues.refusal = None
+    assert shop.add("another", **rule)[0] == 200  # nothing claims the queue
 
 
 def test_bad_queue_is_rejected_before_it_is_stored(shop: QueueShop) -> None:

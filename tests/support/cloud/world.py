@@ -53,6 +53,7 @@ from chalicelib.workers.output_handlers import WorkerGoneError
 from chalicelib.workers.port import Compute, TaskEnd
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import BillingPlan
+from conducto_core.buckets.rules import read_buckets
 from conducto_core.notifications.channels import Settings
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import NodeParams, PipelineParams, TreeParams
@@ -150,7 +151,11 @@ class World:
                 apps,
                 GitTokens(self.records, self.vault, apps),
             ),
-            installation=Installation(SITE, url=lambda: "https://api.invalid"),
+            installation=Installation(
+                SITE,
+                url=lambda: "https://api.invalid",
+                buckets=read_buckets("acme=s3://acme"),
+            ),
             timing=Timing(lambda: self.now, lambda _: None, lambda: 0.5),
             provider=self.provider,
             events=EventPorts(self.schedules),

@@ -53,6 +53,8 @@ def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ())
     fields: tuple[object, ...] = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
     if spec.placement.services:
         fields = *fields, *(repr((each.name, each.to_wire())) for each in spec.placement.services)
+    if spec.placement.buckets:
+        fields = *fields, *(repr((each.path, each.to_wire())) for each in spec.placement.buckets)
     return _name_of(spec.pool, spec.placement.image, *fields, pipeline_id, *groups)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from conducto.wire.buckets import Bucket
 from conducto.wire.services import Service
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
@@ -36,6 +37,7 @@ class Pool:
         services: Containers beside the command.
         machine: Class of its machines; None: Fargate.
         gpu: GPUs of the command.
+        buckets: Buckets that are directories of its containers.
         spot: Whether its workers are Spot tasks. One of a context never is: the state in its
             container would be lost.
     """
@@ -51,6 +53,7 @@ class Pool:
     services: tuple[Service, ...] = ()
     machine: MachineClass | None = None
     gpu: int = 0
+    buckets: tuple[Bucket, ...] = ()
 
     @property
     def size(self) -> Size:
@@ -87,7 +90,17 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     size = place.total_cpu, place.total_mem
     where = place.arch, place.services
     kind = place.machine, place.gpu
-    return Pool(name, spec.pool, place.image, *size, groups, spot, *where, *kind)
+    return Pool(
+        name,
+        spec.pool,
+        place.image,
+        *size,
+        groups,
+        spot,
+        *where,
+        *kind,
+        buckets=place.buckets,
+    )
 
 
 @dataclass(frozen=True, slots=True)

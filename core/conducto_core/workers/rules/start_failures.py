@@ -115,8 +115,9 @@ _KNOWN = (
     _Known(StartFailure.SETUP, ("network interface provisioning",)),
     _Known(
         StartFailure.SETUP,
-        ("efs", "mount"),
-        "check the file system, its mount targets, and its security group",
+        ("efs", "mount", "s3files", "s3 files"),
+        "check the file system, its mount targets, and its security group; a role for commands "
+        "needs the policies that the outputs TaskRolePolicy and BucketPolicy of the stacks have",
     ),
     _Known(
         StartFailure.BAD_IMAGE,

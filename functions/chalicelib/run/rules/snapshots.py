@@ -19,6 +19,7 @@ from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.wire.services import of_form, to_form
 from conducto_core.asl.rules.machine import CloudMachine, RunState
+from conducto_core.buckets.rules import buckets_from_wire, buckets_to_wire
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
 from conducto_core.installation.names import LAYOUT
@@ -201,11 +202,12 @@ def _status(written: Mapping[str, Any]) -> RunState:
 def _written_pool(pool: Pool) -> dict[str, Any]:
     """Return the fields of a pool, without services that other versions do not know."""
     services = to_form(pool.services)
-    fields = asdict(replace(pool, services=(), machine=None))
-    for name in ("services", "machine", *(() if pool.gpu else ("gpu",))):
+    fields = asdict(replace(pool, services=(), machine=None, buckets=()))
+    for name in ("services", "machine", "buckets", *(() if pool.gpu else ("gpu",))):
         fields.pop(name)
     machine = {} if pool.machine is None else {"machine": pool.machine.text}
-    return {**fields, **({"services": services} if services else {}), **machine}
+    buckets = {"buckets": buckets_to_wire(pool.buckets)} if pool.buckets else {}
+    return {**fields, **({"services": services} if services else {}), **machine, **buckets}
 
 
 def _pool(written: Mapping[str, Any]) -> Pool:
@@ -213,7 +215,14 @@ def _pool(written: Mapping[str, Any]) -> Pool:
     services = of_form(written.get("services", {}))
     groups = tuple(written["groups"])
     (machine,) = read_machines(written.get("machine", "")).values() or (None,)
-    read = {"groups": groups, "spot": spot, "services": services, "machine": machine}
+    buckets = buckets_from_wire(written.get("buckets", {}))
+    read = {
+        "groups": groups,
+        "spot": spot,
+        "services": services,
+        "machine": machine,
+        "buckets": buckets,
+    }
     return Pool(**{**written, **read})
 
 

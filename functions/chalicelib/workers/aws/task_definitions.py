@@ -15,9 +15,12 @@ from typing import Any
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.errors import client_error, code_of, message_of, throttling
 from chalicelib.data.aws import EfsAccessPoints
+from chalicelib.workers.aws.buckets import BucketMounts
 from chalicelib.workers.port import DataMounts, WorkerTask
 from conducto.wire.fields import ARM
 from conducto.wire.services import Service, of_form, size_of
+from conducto_core.asl.rules.naming import Site
+from conducto_core.buckets.rules import buckets_from_wire
 from conducto_core.cache.views import INPUTS_OF_PIPELINE
 from conducto_core.command.task_layout import (
     AGENT,
@@ -59,6 +62,7 @@ class Roles:
         named: Roles that the administrator configured for commands.
         agent_image: Reference of the agent's image.
         arm_agent_image: That for ARM; "": the installation has no workers on ARM.
+        buckets: Registered buckets, and the roles of tasks that mount some.
         log_group: Log group of both containers' diagnostics; the output of commands is not in it.
         region: AWS region.
         caches: ``{registry: address of its cache}``.
@@ -74,11 +78,13 @@ class Roles:
     named: tuple[TaskRole, ...] = ()
     caches: Mapping[str, str] = field(default_factory=dict)
     arm_agent_image: str = ""
+    buckets: BucketMounts = field(default_factory=lambda: BucketMounts(Site("", "")))
 
     def of_tasks(self) -> tuple[str, ...]:
         """Return the ARNs of all roles that a task may have."""
         named = (each.arn for each in self.named)
-        return (self.task, *((self.debug,) if self.debug else ()), *named)
+        own = (self.task, *((self.debug,) if self.debug else ()), *self.buckets.all_roles())
+        return (*own, *named)
 
 
 class TaskDefinitions:
@@ -184,7 +190,7 @@ class TaskDefinitions:
         return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
-        services = of_form(task.services)
+        services, buckets = of_form(task.services), buckets_from_wire(task.buckets)
         beside = size_of(services)[1]
         agent_env = [_pair(AgentVariables.SERVICES, to_agent(services))]
         names = " ".join(task.services)
@@ -192,6 +198,10 @@ class TaskDefinitions:
         is_arm = size.arch == ARM
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
         mounts, agent_mounts = _mounts(task.data)
+        mounts += [
+            _mount(_bucket(number), each.path, **(_READ_ONLY if each.mode == "ro" else {}))
+            for number, each in enumerate(buckets)
+        ]
         return {
             "requiresCompatibilities": ["MANAGED_INSTANCES" if size.machine else "FARGATE"],
             "networkMode": "awsvpc",
@@ -224,6 +234,12 @@ class TaskDefinitions:
             "volumes": [
                 {"name": VOLUME},
                 *self._volumes(task),
+                *(
+                    self._roles.buckets.volume(
+                        task.org, _bucket(number), each, trusted=task.named_role
+                    )
+                    for number, each in enumerate(buckets)
+                ),
             ],
         }
 
@@ -244,10 +260,10 @@ class TaskDefinitions:
         empty_user = {"name": "user"}
         if task.data == "none":
             return ({"name": "pipeline"}, empty_user)
-        pipeline = self._volume("pipeline", self._files.of_pipeline(task.pipeline_id))
+        pipeline = self._files.volume("pipeline", self._files.of_pipeline(task.pipeline_id))
         if task.data == "view":
             return (pipeline, empty_user, {"name": VIEW_VOLUME})
-        return (pipeline, self._volume("user", self._user_files(task)))
+        return (pipeline, self._files.volume("user", self._user_files(task)))
 
     def _user_files(self, task: WorkerTask) -> str:
         if task.user_data:
@@ -255,11 +271,13 @@ class TaskDefinitions:
         return self._files.of_pipeline(task.pipeline_id)
 
     def _role(self, task: WorkerTask) -> str:
+        buckets = self._roles.buckets
         if not task.shell:
-            return self._named(task) or self._roles.task
+            own = buckets.role(task.org, for_shells=False) if task.buckets else self._roles.task
+            return self._named(task) or own
         if self._roles.debug is None:
             raise RuntimeError(f"{task.pipeline_id}: no role for debug shells; deploy again")
-        return self._roles.debug
+        return buckets.role(task.org, for_shells=True) if task.buckets else self._roles.debug
 
     def _named(self, task: WorkerTask) -> str | None:
         """Return the role configured for a pipeline's commands; debug shells have their own."""
@@ -282,16 +300,6 @@ class TaskDefinitions:
                 },
             },
             **more,
-        }
-
-    def _volume(self, name: str, access_point: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "efsVolumeConfiguration": {
-                "fileSystemId": self._files.file_system,
-                "transitEncryption": "ENABLED",
-                "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
-            },
         }
 
     @property
@@ -331,6 +339,11 @@ def _health(service: Service) -> dict[str, Any]:
         "retries": 10,
         "startPeriod": grace,
     }
+
+
+def _bucket(number: int) -> str:
+    """Return the name of the volume of a bucket."""
+    return f"bucket{number}"
 
 
 def _gpus(number: int) -> dict[str, str]:

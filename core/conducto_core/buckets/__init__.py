@@ -1,0 +1,1 @@
+"""Buckets that an administrator registers for the commands of organisations."""
