@@ -3,11 +3,16 @@ import { type CSSProperties, memo } from "react";
 import { CountsBar } from "@/components/Counts";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
-import { duration } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 import { visible, visibleInLine, visibleLines } from "@/lib/visible";
 import { type Column, columnsOf, shortCount } from "@/run/model/columns";
 import { type TreeNode, timeOf } from "@/run/model/node";
-import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/run/tree/model/rows";
+import {
+  nameOfRow,
+  type NodeRow as Row,
+  type OutputCount,
+  type Row as AnyRow,
+} from "@/run/tree/model/rows";
 import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/run/model/states";
 import { isLong, type UsualTime } from "@/run/model/usual";
 import { waitOf } from "@/run/model/waiting";
@@ -72,11 +77,13 @@ interface Props {
   check: boolean | "mixed" | null;
   /** The colour of a command in the merged output. */
   colour: string;
+  /** Its lines in the merged output. */
+  output: OutputCount | null;
 }
 
 /** Rows are equal if they show the same; the flattened row is a new object each time. */
 function isEqual(one: Props, other: Props): boolean {
-  const { row, ...rest } = one;
+  const { row, output, ...rest } = one;
   const before = other.row;
   const { node, open, level, top } = row;
   return (
@@ -84,6 +91,8 @@ function isEqual(one: Props, other: Props): boolean {
     open === before.open &&
     level === before.level &&
     top === before.top &&
+    output?.text === other.output?.text &&
+    output?.errors === other.output?.errors &&
     (Object.keys(rest) as (keyof typeof rest)[]).every((key) => one[key] === other[key])
   );
 }
@@ -127,7 +136,12 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         ) : null}
         <Detail {...props} />
       </span>
-      {node.counts === null ? <Word {...props} /> : <Counts {...props} />}
+      {check === null ? null : <Output {...props} />}
+      {node.counts !== null ? (
+        <Counts {...props} />
+      ) : check === null || (props.output === null && check !== false) ? (
+        <Word {...props} />
+      ) : null}
       <Time {...props} />
     </div>
   );
@@ -146,6 +160,23 @@ function Time({ row: { node }, usual, now }: Props) {
         {took === null ? "" : duration(took)}
       </span>
     </>
+  );
+}
+
+/** The lines in the merged output; of a command with errors, only these. */
+function Output({ row: { node }, check, output }: Props) {
+  if (check === false) return <span className={`${styles.word} muted`}>hidden</span>;
+  if (output === null) return null;
+  const { text, errors } = output;
+  const failed = errors === 0 ? null : plural(errors, "error");
+  return (
+    <span className={`${styles.word} number`} title={failed === null ? text : `${text}, ${failed}`}>
+      {failed !== null && node.counts === null ? (
+        <span className="state-error">{failed}</span>
+      ) : (
+        <span className="muted">{text}</span>
+      )}
+    </span>
   );
 }
 

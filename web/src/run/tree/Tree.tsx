@@ -202,6 +202,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                   selected={selected.has(row.key)}
                   check={filter?.checkOf(row.key) ?? null}
                   colour={filter?.colourOf(row.key) ?? ""}
+                  output={filter === null ? null : (session.outputCounts.get(row.key) ?? null)}
                 />
               );
             })}
