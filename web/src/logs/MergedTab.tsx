@@ -531,7 +531,16 @@ function Empty({ output, filter, active }: EmptyProps) {
       : "No output";
   return (
     <div className={styles.empty}>
-      <EmptyState title={title} />
+      <EmptyState
+        icon="terminal"
+        title={title}
+        text={
+          filtered
+            ? "The search covers the commands that are checked in the tree, in any case; .* makes it a regular expression."
+            : "What all commands below print appears here in one sequence by time. The tree chooses the commands."
+        }
+        docs="web"
+      />
     </div>
   );
 }

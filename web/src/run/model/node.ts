@@ -36,6 +36,10 @@ export interface TreeNode {
   command: string | null;
   hasDoc: boolean;
   reuse: NodeView["reuse"];
+  /** The pipeline whose outcome the command has without running. */
+  cached: string | null;
+  /** The command has a cache. */
+  hasCache: boolean;
   /** Time limit in seconds; null if unknown. */
   maxTime: number | null;
   waitsFor: string | null;
@@ -69,6 +73,8 @@ export function newNode(path: string, type: NodeType): TreeNode {
     command: null,
     hasDoc: false,
     reuse: null,
+    cached: null,
+    hasCache: false,
     maxTime: null,
     waitsFor: null,
     waitUntil: null,
@@ -104,6 +110,8 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   const requeued = view.state === "queued" && last !== undefined && last.ended !== null;
   node.attempt = (last?.number ?? 0) + (requeued ? 1 : 0);
   node.exitCode = last?.exit_code ?? null;
+  node.cached = requeued ? null : (last?.from_cache?.pipeline ?? null);
+  node.hasCache = last !== undefined && (last.from_cache ?? last.cache ?? last.not_stored) !== null;
   node.started = requeued ? null : (last?.started ?? view.started);
   node.ended = requeued ? null : (last?.ended ?? view.ended);
   node.idle = view.idle;
@@ -123,6 +131,7 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
   // A skip or an edit of a finished command does not repeat its exit code.
   if (change.exit_code !== null || change.attempt !== node.attempt)
     node.exitCode = change.exit_code;
+  if (change.attempt !== node.attempt || change.state !== "done") node.cached = null;
   node.attempt = change.attempt;
   node.waitsFor = null;
   node.waitKind = null;
@@ -154,6 +163,16 @@ export function isEdit(node: TreeNode, change: NodeChange): boolean {
     change.cause === node.cause &&
     change.warning === node.warning &&
     change.attempt === node.attempt
+  );
+}
+
+/** Whether a command is done without having run: its outcome is from the cache. */
+export function isFromCache(node: TreeNode, change: NodeChange): boolean {
+  return (
+    change.type === "Exec" &&
+    change.state === "done" &&
+    !isFinished(node.state) &&
+    node.state !== "running"
   );
 }
 

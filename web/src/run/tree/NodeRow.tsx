@@ -13,7 +13,14 @@ import {
   type OutputCount,
   type Row as AnyRow,
 } from "@/run/tree/model/rows";
-import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/run/model/states";
+import {
+  displayState,
+  failureText,
+  isFailed,
+  type Mark,
+  stateLabel,
+  stoppedText,
+} from "@/run/model/states";
 import { isLong, type UsualTime } from "@/run/model/usual";
 import { waitOf } from "@/run/model/waiting";
 import { ReuseIcon } from "@/run/tree/ReuseIcon";
@@ -62,6 +69,8 @@ interface Props {
   stoppedBy: string | null;
   /** Why the command failed. */
   reason: string | null;
+  /** The first of its files that has changed since it ran. */
+  stale: string | null;
   /** Its time in earlier pipelines. */
   usual: UsualTime | undefined;
   top: number;
@@ -121,7 +130,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         <Twist open={open} />
         {check === null ? null : <Check {...props} />}
         <span className={styles.icons}>
-          <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
+          <StateIcon state={markOf(props)} outlined={node.counts !== null} label />
           <TypeIcon type={node.type} name={node.name} />
         </span>
         <Name row={row} title={title} />
@@ -272,9 +281,16 @@ function Cell({ column, count }: { column: Column; count: number }) {
 }
 
 /** The state of a command in words, unless its icon says all. */
-function Word({ row: { node }, stoppedBy, now }: Props) {
-  const mark = displayState(node);
-  const text = wordOf(node, stoppedBy, now);
+function Word(props: Props) {
+  const { row, stoppedBy, now, stale } = props;
+  const { node } = row;
+  const mark = markOf(props);
+  const text =
+    mark === "stale"
+      ? `stale: ${visible(stale ?? "")} changed`
+      : mark === "cached"
+        ? `from cache ${node.cached ?? ""}`
+        : wordOf(node, stoppedBy, now);
   const attempt = node.attempt > 1 ? `attempt ${node.attempt}` : "";
   const shown = [text, attempt].filter((part) => part !== "").join(" · ");
   if (shown === "") return null;
@@ -283,6 +299,13 @@ function Word({ row: { node }, stoppedBy, now }: Props) {
       {shown}
     </span>
   );
+}
+
+/** The state, or of a command that is done, from where. */
+function markOf({ row: { node }, stale }: Props): Mark {
+  const state = displayState(node);
+  if (node.counts !== null || state !== "done") return state;
+  return stale !== null ? "stale" : node.cached !== null ? "cached" : state;
 }
 
 function wordOf(node: TreeNode, stoppedBy: string | null, now: number | null): string {
