@@ -76,7 +76,7 @@ const SHAPES: Record<Mark, ReactElement> = {
   ),
   stale: (
     <path
-      d="M3.4 8.4l2 2M8 9.6l4.6-5M11 11.4h2M11 8.6l1.4-.4"
+      d="M2.6 8.2l2.4 2.6M7.6 10.4L13.4 3.6M7.4 14h.1M11 14h.1"
       fill="none"
       strokeWidth="1.8"
       strokeLinecap="round"

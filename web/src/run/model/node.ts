@@ -42,6 +42,8 @@ export interface TreeNode {
   hasCache: boolean;
   /** Time limit in seconds; null if unknown. */
   maxTime: number | null;
+  /** Its condition skipped it. */
+  byCondition: boolean;
   waitsFor: string | null;
   waitKind: NodeView["wait_kind"];
   waitUntil: number | null;
@@ -76,6 +78,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     cached: null,
     hasCache: false,
     maxTime: null,
+    byCondition: false,
     waitsFor: null,
     waitUntil: null,
     waitKind: null,
@@ -98,6 +101,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   if (seq < node.seq) return;
   node.state = view.state;
   node.skipped = view.skipped;
+  node.byCondition = view.skip_reason !== null;
   node.cause = view.cause;
   node.warning = view.warning;
   node.waitsFor = view.waits_for;

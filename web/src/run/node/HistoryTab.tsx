@@ -176,7 +176,7 @@ function Runs({ found, id }: { found: HistoryOfNode; id: string }) {
         {runs.map((run, place) => (
           <tr key={run.pipeline}>
             <th scope="row">
-              <StateIcon state={run.state} label />{" "}
+              <StateIcon state={run.from_cache === null ? run.state : "cached"} label />{" "}
               <a href={pipelineUrl(run.pipeline, path)} onClick={followLink}>
                 {run.pipeline}
               </a>{" "}

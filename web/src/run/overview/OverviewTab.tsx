@@ -37,6 +37,9 @@ import { Reasons } from "@/run/overview/Reasons";
 import { Running } from "@/run/overview/Running";
 import { Waiting } from "@/run/overview/Waiting";
 
+const Stale = lazily(async () => (await import("@/run/overview/Stale")).Stale, {
+  placeholder: <Pending />,
+});
 // Cloud only.
 const Cost = lazily(async () => (await import("@/billing/Cost")).Cost, {
   placeholder: <Pending />,
@@ -100,6 +103,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isRoot && hasFailed && !allSkipped && !isActive ? (
         <Changed session={session} query={diagnosis} />
       ) : null}
+      {isRoot ? <Stale session={session} actions={actions} /> : null}
       {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
       {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}

@@ -314,6 +314,7 @@ function wordOf(node: TreeNode, stoppedBy: string | null, now: number | null): s
   if (failure !== null) return failure;
   const mark = displayState(node);
   if (mark === "done") return "";
+  if (mark === "skipped" && node.byCondition) return "skipped by run_if";
   if (mark === "pending" || mark === "queued")
     return waitOf(node, now) ?? (mark === "queued" ? stateLabel(mark) : "");
   return stateLabel(mark);
