@@ -137,6 +137,7 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
     node.exitCode = change.exit_code;
   if (change.attempt !== node.attempt || change.state !== "done") node.cached = null;
   node.attempt = change.attempt;
+  node.byCondition &&= change.skipped;
   node.waitsFor = null;
   node.waitKind = null;
   node.waitUntil = null;
