@@ -1,4 +1,4 @@
-/** The fields of the form of a schedule, and what is wrong with them. */
+/** The fields of the form of a schedule, and their errors. */
 
 import type { Problem } from "@/api/schema";
 
