@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.browser import eventually, launched_person, running_browser, viewer_of  # noqa: E402
+from support.browser import agent_api, eventually, launched_person, running_browser, viewer_of  # noqa: E402
 from support.stand_ins import ensure  # noqa: E402
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def main(names: list[str]) -> None:
                     eventually(lambda: bool(person.read("approvals")), 120)
                     page.reload(wait_until="networkidle")
                 _save(page, GALLERY / f"{name}.webp")
-                record = run.document["pipeline"]
+                record = agent_api(person, f"/pipelines/{run.id}")["pipeline"]
                 program = urlencode({key: record[key] for key in ("program", "function")})
                 for picture, address in PAGES.get(name, {}).items():
                     page = viewer.open(address.format(id=run.id, program=program))
