@@ -13,7 +13,7 @@ from conducto_cli.billing.usage_command import _cost_lines, _lines
 from conducto_cli.main import main
 from conducto_client import Client
 from conducto_core.api.dispatch import Service
-from conducto_core.billing.handlers import cost_of, usage_of, with_prices
+from conducto_core.billing.handlers import cost_of, is_requested, usage_of, with_prices
 from conducto_core.billing.model import MAX_USAGE_PIPELINES, MONTHS, UsageParams
 from conducto_core.billing.rules import Rates, use_of
 from conducto_core.run.model.labels import in_dollars
@@ -149,6 +149,20 @@ def test_local_usage_has_the_same_limits_as_cloud_usage() -> None:
     assert [m.month for m in found.months][:: MONTHS - 1] == ["2026-11", "2025-12"]
     named = [spent.id for spent in found.pipelines if spent.nodes]
     assert named == [f"id-{n:02}" for n in range(MAX_USAGE_PIPELINES, 0, -1)]
+
+
+def test_usage_of_one_program_is_by_script_and_function_or_by_title() -> None:
+    named = PipelineRecord(id="aaa-aaa", title="t 1", mode="local", program="/p.py", function="f")
+    titled = PipelineRecord(id="bbb-bbb", title="t", mode="local", program="/p.py")
+    other = PipelineRecord(id="ccc-ccc", title="t", mode="local", program="/p.py", function="g")
+
+    def ids(query: UsageParams) -> list[str]:
+        return [one.id for one in (named, titled, other) if is_requested(one, query)]
+
+    assert ids(UsageParams()) == ["aaa-aaa", "bbb-bbb", "ccc-ccc"]
+    assert ids(UsageParams(program="/p.py", function="f")) == ["aaa-aaa"]
+    assert ids(UsageParams(title="t", program="/p.py")) == ["bbb-bbb", "ccc-ccc"]
+    assert ids(UsageParams(function="f")) == []
 
 
 def test_a_month_names_the_dearest_nodes(

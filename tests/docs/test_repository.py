@@ -54,6 +54,13 @@ def test_actions_are_pinned_by_commit_and_the_same_everywhere() -> None:
     assert {line for line in used if pinned[line.partition("@")[0]] != line} == set()
 
 
+def test_web_app_of_a_release_links_to_the_site_of_a_variable() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+
+    assert "CONDUCTO_SITE_URL: ${{ vars.CONDUCTO_SITE_URL }}" in text
+    assert "CONDUCTO_SITE_URL%/}/$version/" in (ROOT / ".ci/release").read_text()
+
+
 def test_publishing_needs_no_stored_token() -> None:
     text = (ROOT / ".github/workflows/release.yml").read_text()
 

@@ -25,7 +25,7 @@ from conducto_core.api.serve import serves
 from conducto_core.approvals import operations as approvals_operations
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.billing import operations as billing_operations
-from conducto_core.billing.handlers import cost_of, usage_of
+from conducto_core.billing.handlers import cost_of, is_requested, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.cache.handlers import has_text
 from conducto_core.cache.model import CacheEntry
@@ -863,6 +863,7 @@ class MemoryPipelines(Pipelines):
             (
                 (each.record, (a for view in each.nodes.values() for a in view.attempts))
                 for each in self._pipelines.values()
+                if is_requested(each.record, query)
             ),
             query,
         )

@@ -58,6 +58,7 @@ class WaitingApproval(Record):
         since: When it was requested, in seconds since the epoch.
         attempt: Number of the question; None in a record of an older version.
         withdrawn: As in `ApprovalView`.
+        fields: Number of fields of its form.
     """
 
     path: str
@@ -65,6 +66,7 @@ class WaitingApproval(Record):
     who: tuple[str, ...] = ()
     since: float
     attempt: int | None = None
+    fields: int = 0
     withdrawn: tuple[str, ...] = ()
 
 

@@ -30,7 +30,12 @@ from conducto_core.billing.rules import (
     transition_dollars,
     use_of,
 )
-from conducto_core.programs.rules.programs import ProgramKey, program_key
+from conducto_core.programs.rules.programs import (
+    HasProgram,
+    ProgramKey,
+    is_of_program,
+    program_key,
+)
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.workers.rules.fargate import PRICES
 
@@ -43,6 +48,12 @@ def months_before(moment: float) -> tuple[str, ...]:
     year, month, *_ = time.gmtime(moment)
     numbers = range(year * 12 + month - 1, year * 12 + month - 1 - MONTHS, -1)
     return tuple(f"{number // 12:04}-{number % 12 + 1:02}" for number in numbers)
+
+
+def is_requested(record: HasProgram, query: UsageParams) -> bool:
+    """Return whether a pipeline is of the program of a query for usage."""
+    program = ProgramKey(query.title, query.program, query.function)
+    return program == ProgramKey(None, None, None) or is_of_program(record, program)
 
 
 def usage_of(

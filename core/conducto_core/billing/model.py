@@ -193,10 +193,15 @@ class UsageParams(Record):
         month: Only this one, e.g. ``2026-11`` (UTC); default: the last twelve.
         nodes: Maximum number of nodes per pipeline, the most expensive; only of the most expensive
             pipelines.
+        title: Only pipelines of the program with this title, and with ``program`` and ``function``,
+            as in `ProgramParams`; default: of all programs.
     """
 
     month: Month | None = None
     nodes: int = Field(default=0, ge=0, le=MAX_USAGE_NODES)
+    title: str | None = None
+    program: str | None = None
+    function: str | None = None
 
 
 class Spent(Record):

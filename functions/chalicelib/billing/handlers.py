@@ -27,6 +27,7 @@ from conducto_core.api.serve import serves
 from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import (
     dearest,
+    is_requested,
     months_before,
     usage_report,
     uses_by_node,
@@ -284,7 +285,12 @@ class CloudUsage(CloudCaller):
     def _usage(self, query: UsageParams) -> Usage:
         org, orgs = self._me.org, self._records.orgs
         months = months_before(self._timing.clock()) if query.month is None else (query.month,)
-        report = usage_report(spent for month in months for spent in orgs.spent(org, month))
+        report = usage_report(
+            spent
+            for month in months
+            for spent in orgs.spent(org, month)
+            if is_requested(spent, query)
+        )
         if query.nodes:
             named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
             report = usage_report([*named, *report.pipelines[len(named) :]])

@@ -8,7 +8,7 @@ from functools import partial
 
 from conducto_core.api.serve import serves
 from conducto_core.billing import operations as billing_operations
-from conducto_core.billing.handlers import cost_of, usage_of
+from conducto_core.billing.handlers import cost_of, is_requested, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.logs.lines import with_tail
 from conducto_core.partitions.handlers import facts_of as partitions_of
@@ -161,7 +161,8 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
-        return usage_of(((r, self.stored_attempts(r.id)) for r in self._store.records()), query)
+        requested = (one for one in self._store.records() if is_requested(one, query))
+        return usage_of(((one, self.stored_attempts(one.id)) for one in requested), query)
 
     @serves(billing_operations.COST)
     async def get_cost(self, params: CostParams) -> PipelineCost:

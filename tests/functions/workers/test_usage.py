@@ -99,6 +99,15 @@ def test_usage_of_a_deleted_pipeline_is_known(world: World) -> None:
     assert (spent.id, spent.title, spent.seconds, spent.nodes) == (pipeline, "Gone", 60.0, ())
 
 
+def test_usage_of_one_program_has_only_its_pipelines(world: World) -> None:
+    nightly = run(world, {"a": 60.0}, title="Nightly")
+    run(world, {"b": 300.0}, title="Weekly")
+
+    found = usage(world, title="Nightly", month="2026-10")
+    assert [one.id for one in found.pipelines] == [nightly]
+    assert [one.seconds for one in found.months] == [60.0]
+
+
 def test_another_organisation_does_not_see_it(world: World) -> None:
     run(world, {"a": 60.0})
 

@@ -2,7 +2,7 @@ import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/rea
 import { useState } from "react";
 
 import { type ActionRequest, api, failureOf } from "@/api/client";
-import type { Activity, WaitGroup } from "@/api/schema";
+import type { Activity, WaitGroup, WaitingCommand } from "@/api/schema";
 import styles from "@/activity/Activity.module.css";
 import {
   barLength,
@@ -346,6 +346,46 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   );
 }
 
+/** Approves in place, if nothing else is asked for and the user may decide. */
+function Approve({ pipeline, path }: WaitingCommand) {
+  const client = useQueryClient();
+  const [isAsking, setAsking] = useState(false);
+  const asked = useQuery({
+    queryKey: ["approvals"],
+    queryFn: ({ signal }) => api.approvals(signal),
+  }).data?.find((each) => each.pipeline === pipeline && each.approval.path === path)?.approval;
+  const decide = useMutation({
+    mutationFn: () =>
+      api.decideApproval(pipeline, { path, approve: true, attempt: asked?.attempt ?? null }),
+    onSuccess: () => setAsking(false),
+    onSettled: () => client.invalidateQueries(),
+  });
+  if (asked === undefined || asked.fields > 0) return null;
+  return (
+    <>
+      <Button
+        variant="approve"
+        aria-label={`Approve ${visible(path)} of ${pipeline}`}
+        onClick={() => setAsking(true)}
+      >
+        Approve
+      </Button>
+      {isAsking ? (
+        <ConfirmDialog
+          title={visible(asked.message)}
+          action="Approve"
+          disabled={decide.isPending}
+          error={decide.error}
+          onConfirm={() => decide.mutate()}
+          onClose={() => setAsking(false)}
+        >
+          <p>{`${visible(path)} of ${pipeline} is approved in your name, without a comment.`}</p>
+        </ConfirmDialog>
+      ) : null}
+    </>
+  );
+}
+
 /** The page on which a wait can be ended, or that shows what it waits for. */
 function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
   const one = first[0];
@@ -363,7 +403,12 @@ function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
   const isNode = holder?.startsWith("/") === true;
   switch (kind) {
     case "approval":
-      return link("Review", pipelineUrl(one.pipeline, one.path), "approve");
+      return (
+        <>
+          {link("Review", pipelineUrl(one.pipeline, one.path))}
+          <Approve pipeline={one.pipeline} path={one.path} />
+        </>
+      );
     case "image":
       return link("Build log", `${pipelineUrl(one.pipeline)}/images`);
     case "plan":

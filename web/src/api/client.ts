@@ -15,12 +15,14 @@ import type {
   ArtifactList,
   AttemptList,
   AttemptRecord,
+  CacheUsage,
   ControlRequest,
   ControlResult,
   DecideApproval,
   ImageList,
   ImageLog,
   LatestContinuation,
+  Lineage,
   LogChunk,
   LogLines,
   LogMatches,
@@ -393,6 +395,12 @@ export const api = {
   cost: (id: string, nodes: number, signal?: AbortSignal) =>
     get<PipelineCost>(pipelinePath(id, "/cost"), { nodes }, signal),
   activity: (signal?: AbortSignal) => get<Activity>("/activity", { last_lines: true }, signal),
+
+  cacheUsage: (query: QueryOf<"get_cache_usage">, signal?: AbortSignal) =>
+    get<CacheUsage>("/cache-usage", query, signal),
+
+  lineage: (id: string, signal?: AbortSignal) =>
+    get<Lineage>(pipelinePath(id, "/lineage"), {}, signal),
 
   usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };

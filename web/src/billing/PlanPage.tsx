@@ -57,11 +57,13 @@ export function PlanPage() {
         {usage.data === undefined ? (
           <QueryPlaceholder query={usage} rows={6} />
         ) : month === null ? (
-          <EmptyState title="Nothing ran in the cloud yet">
-            <p className="muted">
-              Costs appear here when the first command of a cloud pipeline has ended.
-            </p>
-          </EmptyState>
+          <EmptyState
+            icon="cloud"
+            title="Nothing ran in the cloud yet"
+            text="The cost of each month, program and pipeline appears here when the first command of a cloud pipeline has ended."
+            example="python pipeline.py --cloud --run"
+            docs="concepts/costs"
+          />
         ) : (
           <>
             {hasBill ? null : (

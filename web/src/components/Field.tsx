@@ -8,15 +8,22 @@ interface Props {
   onChange: (value: string) => void;
   /** A sentence below the field. */
   hint?: string;
+  /** Why the value is not accepted. */
+  error?: string | null;
   type?: HTMLInputTypeAttribute;
   placeholder?: string;
   optional?: boolean;
 }
 
 /** A field for text with its label and a hint. */
-export function Field({ label, value, onChange, hint, optional = false, ...input }: Props) {
+export function Field({ label, value, onChange, hint, error, optional = false, ...input }: Props) {
   const id = useId();
   const hintId = useId();
+  const errorId = useId();
+  const described = [
+    ...(hint === undefined ? [] : [hintId]),
+    ...(error == null ? [] : [errorId]),
+  ].join(" ");
   return (
     <div className={styles.field}>
       <label htmlFor={id}>{label}</label>
@@ -26,12 +33,18 @@ export function Field({ label, value, onChange, hint, optional = false, ...input
         {...input}
         value={value}
         required={!optional}
-        {...(hint === undefined ? {} : { "aria-describedby": hintId })}
+        {...(described === "" ? {} : { "aria-describedby": described })}
+        {...(error == null ? {} : { "aria-invalid": true })}
         onChange={(event) => onChange(event.target.value)}
       />
       {hint === undefined ? null : (
         <span id={hintId} className="muted">
           {hint}
+        </span>
+      )}
+      {error == null ? null : (
+        <span id={errorId} className="form-error" role="alert">
+          {error}
         </span>
       )}
     </div>

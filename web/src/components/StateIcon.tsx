@@ -1,12 +1,12 @@
 import type { ReactElement } from "react";
 
-import { type DisplayState, stateLabel } from "@/run/model/states";
+import { type DisplayState, type Mark, stateLabel } from "@/run/model/states";
 
 /**
  * Each state has its own shape, so that colour is not needed to tell them apart. They are functions
  * because Preact links an element to the first page that shows it.
  */
-const SHAPES: Record<DisplayState, () => ReactElement> = {
+const SHAPES: Record<Mark, () => ReactElement> = {
   pending: () => (
     <circle cx="8" cy="8" r="4.5" fill="none" strokeWidth="1.6" strokeDasharray="2 2.2" />
   ),
@@ -76,6 +76,17 @@ const SHAPES: Record<DisplayState, () => ReactElement> = {
       <path d="M6.6 6v4M9.4 6v4" fill="none" strokeWidth="1.6" strokeLinecap="round" />
     </>
   ),
+  cached: () => (
+    <path d="M9 2L4 9h3.6L7 14l5-7H8.4z" fill="none" strokeWidth="1.4" strokeLinejoin="round" />
+  ),
+  stale: () => (
+    <path
+      d="M2.6 8.2l2.4 2.6M7.6 10.4L13.4 3.6M7.4 14h.1M11 14h.1"
+      fill="none"
+      strokeWidth="1.8"
+      strokeLinecap="round"
+    />
+  ),
   skipped: () => (
     <>
       <path
@@ -89,7 +100,7 @@ const SHAPES: Record<DisplayState, () => ReactElement> = {
 };
 
 /** Outlines mark consequences: the groups above a failure. */
-const OUTLINES: Partial<Record<DisplayState, () => ReactElement>> = {
+const OUTLINES: Partial<Record<Mark, () => ReactElement>> = {
   error: () => (
     <>
       <circle cx="8" cy="8" r="5.8" fill="none" strokeWidth="1.5" />
@@ -105,7 +116,7 @@ const OUTLINES: Partial<Record<DisplayState, () => ReactElement>> = {
 };
 
 interface Props {
-  state: DisplayState;
+  state: Mark;
   /** No text next to it names the state. */
   label?: boolean;
   /** The state is that of a group, which follows from its commands. */

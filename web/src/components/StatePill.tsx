@@ -1,9 +1,9 @@
 import { StateIcon } from "@/components/StateIcon";
 import styles from "@/components/StatePill.module.css";
-import { type DisplayState, stateLabel } from "@/run/model/states";
+import { type Mark, stateLabel } from "@/run/model/states";
 
 /** A state with its icon on its tint, and a reason: `failed, exit 1`. */
-export function StatePill({ state, reason }: { state: DisplayState; reason?: string | null }) {
+export function StatePill({ state, reason }: { state: Mark; reason?: string | null }) {
   return (
     <span className={`${styles.pill ?? ""} ${styles[state] ?? ""}`}>
       <StateIcon state={state} />

@@ -65,16 +65,20 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
 function NoOutput({ state }: { state: ImageState }) {
   if (state === "pending") {
     return (
-      <EmptyState title="Not built yet">
-        <p className="muted">The image is built before the first command that uses it.</p>
-      </EmptyState>
+      <EmptyState
+        title="Not built yet"
+        text="The image is built before the first command that uses it."
+        docs="concepts/images"
+      />
     );
   }
   if (state === "error") return null; // the error is shown above
   return state === "done" ? (
-    <EmptyState title="No build output">
-      <p className="muted">The image already existed, so no build was needed.</p>
-    </EmptyState>
+    <EmptyState
+      title="No build output"
+      text="The image already existed, so no build was needed."
+      docs="concepts/images"
+    />
   ) : (
     <p className="muted page-note">No output yet…</p>
   );

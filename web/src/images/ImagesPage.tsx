@@ -46,13 +46,17 @@ function Images({ summary }: { summary: PipelineSummary }) {
   if (images.length === 0) {
     const plain = summary.pipeline.engine === "process";
     return (
-      <EmptyState title="This pipeline has no images">
-        <p className="muted">
-          {plain
+      <EmptyState
+        icon="image"
+        title="This pipeline has no images"
+        text={`${
+          plain
             ? "Its commands run as plain processes on this machine."
-            : "None of its commands uses an image."}
-        </p>
-      </EmptyState>
+            : "None of its commands uses an image."
+        } The builds of images, their steps and logs appear here.`}
+        example={'co.Exec("pytest", image=co.Image("python:3.11-slim", copy_dir="."))'}
+        docs="concepts/images"
+      />
     );
   }
   const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);

@@ -22,6 +22,7 @@ import { type MergedFilter, MergedOutput } from "@/logs/live/mergedOutput";
 import {
   colourOf,
   nextOf,
+  outputCounts,
   type Row,
   rowsOf,
   searchedText,
@@ -86,7 +87,8 @@ export function MergedTab({ session, path }: Props) {
     <>
       <Lines
         key={key}
-        id={session.id}
+        session={session}
+        root={path}
         output={output}
         filter={filter}
         active={counts.running}
@@ -105,7 +107,8 @@ export function MergedTab({ session, path }: Props) {
 }
 
 interface LinesProps {
-  id: string;
+  session: PipelineSession;
+  root: string;
   output: MergedOutput;
   filter: MergedFilter;
   /** Number of commands that run. */
@@ -115,8 +118,9 @@ interface LinesProps {
   onFilter: () => void;
 }
 
-function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
+function Lines({ session, root, output, filter, active, start, onFilter }: LinesProps) {
   useLiveVersion(output);
+  useOutputCounts({ session, root, output, filter });
   const { lines } = output;
   const [chosen, setChosen] = useState<ReadonlyMap<string, boolean>>(new Map());
   const rows = useMemo(() => rowsOf(lines, chosen), [lines, chosen]);
@@ -181,13 +185,26 @@ function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
               log.setFollow(false);
               setChosen(new Map(chosen).set(key, open));
             };
-            return lineOf({ id, row: rows[index], index, start, current, onToggle });
+            return lineOf({ id: session.id, row: rows[index], index, start, current, onToggle });
           }}
         />
       )}
       <DensityStrip rows={rows} log={log} />
     </LogPanel>
   );
+}
+
+/** Show the numbers of lines in the tree. */
+function useOutputCounts({
+  session,
+  root,
+  output: { lines, loaded, hasEarlier: more },
+  filter: { text },
+}: Pick<LinesProps, "session" | "root" | "output" | "filter">): void {
+  const searched = text !== undefined;
+  useEffect(() => {
+    if (loaded) session.setOutputCounts(outputCounts(lines, root, { searched, more }));
+  }, [session, root, lines, loaded, searched, more]);
 }
 
 interface RowProps {
@@ -497,7 +514,16 @@ function Empty({ output, filter, active }: EmptyProps) {
       : "No output";
   return (
     <div className={styles.empty}>
-      <EmptyState title={title} />
+      <EmptyState
+        icon="terminal"
+        title={title}
+        text={
+          filtered
+            ? "The search covers the commands that are checked in the tree, in any case; .* makes it a regular expression."
+            : "What all commands below print appears here in one sequence by time. The tree chooses the commands."
+        }
+        docs="web"
+      />
     </div>
   );
 }

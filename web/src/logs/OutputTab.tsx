@@ -96,7 +96,13 @@ function AttemptOutput({ id, detail, attempt, stream }: Props) {
         </pre>
       )}
       {sizes === undefined || isEmpty ? <div className={styles.tools}>{tools}</div> : null}
-      {isEmpty ? <EmptyState title={NONE[stream]} /> : null}
+      {isEmpty ? (
+        <EmptyState
+          icon="terminal"
+          title={NONE[stream]}
+          text="What the command prints appears here, line by line with its time."
+        />
+      ) : null}
       {sizes === undefined || isEmpty ? null : (
         <LogView
           key={stream}

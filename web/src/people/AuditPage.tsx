@@ -46,9 +46,16 @@ export function AuditPage() {
         {entries === undefined ? (
           <QueryPlaceholder query={log} rows={8} />
         ) : entries.length === 0 ? (
-          <EmptyState title="No entries">
-            <p className="muted">No request matches the filter.</p>
-          </EmptyState>
+          <EmptyState
+            icon="list"
+            title="No entries"
+            text={
+              user === "" && operation === ""
+                ? "The first request that changes something appears here."
+                : "No request matches the filter."
+            }
+            docs="organisations"
+          />
         ) : (
           <Table entries={entries} />
         )}

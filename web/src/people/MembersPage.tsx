@@ -41,18 +41,17 @@ export function MembersPage() {
   });
   useTitle("Members");
   const refresh = () => void client.invalidateQueries({ queryKey: KEY });
+  const invite = who.isAdmin ? (
+    <Button variant="main" onClick={() => setInviting(true)}>
+      Invite
+    </Button>
+  ) : null;
   return (
     <PageStatus error={list.error ?? who.query.error}>
       <OrganisationFrame
         path="/organisation"
         title="Members"
-        actions={
-          who.isAdmin ? (
-            <Button variant="main" onClick={() => setInviting(true)}>
-              Invite
-            </Button>
-          ) : null
-        }
+        actions={list.data?.members.length === 0 ? null : invite}
       >
         <Suspended
           records={suspended}
@@ -61,11 +60,13 @@ export function MembersPage() {
         {list.data === undefined ? (
           <QueryPlaceholder query={list} rows={4} />
         ) : list.data.members.length === 0 ? (
-          <EmptyState title="No members yet">
-            <p className="muted">
-              Invite the first owner. Until then, only tokens of the administrator give access.
-            </p>
-          </EmptyState>
+          <EmptyState
+            icon="people"
+            title="No members yet"
+            text="Members launch and see the pipelines of the organisation, each with a role. Invite the first owner: until then, only tokens of the administrator give access."
+            action={invite}
+            docs="organisations"
+          />
         ) : (
           <Table
             members={list.data.members}

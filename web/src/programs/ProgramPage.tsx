@@ -16,11 +16,14 @@ import { defaultPair, passRates, streakOf, totalsOf } from "@/programs/model/pro
 import { activeTime } from "@/run/model/activity";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
+import { CostChart, CostTotal, useProgramCost } from "@/programs/ProgramCost";
+import type { ProgramCost } from "@/programs/model/programCost";
 import { CompareRuns } from "@/programs/CompareRuns";
 import { FlakyNodes, ImageAdvice, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
+import { Unused } from "@/programs/Unused";
 import { DEFAULT_COUNT, RunCount, Total } from "@/programs/RunNumbers";
 import { ProgramActions } from "@/programs/ProgramActions";
 import { REFRESH_MS, useNodeHistory, useProgram } from "@/programs/useProgram";
@@ -63,6 +66,8 @@ function LaunchLink({ newest }: { newest: PipelineSummary | undefined }) {
 function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   const { query } = useLocation();
   const history = useNodeHistory(pipelines);
+  const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
+  const cost = useProgramCost(pipelines.slice(0, count));
   const newest = pipelines[0];
   if (newest === undefined) {
     return (
@@ -75,29 +80,32 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
       />
     );
   }
-  const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
   const shown = pipelines.slice(0, count);
   const first = defaultPair(pipelines);
   const pair = {
     before: query.get("before") ?? first?.before ?? null,
     after: query.get("after") ?? first?.after ?? null,
   };
+  const runs = runsOf(shown.toReversed(), pair);
   return (
     <>
       <Outcome pipelines={pipelines} />
-      <Totals pipelines={pipelines} newest={newest} count={count} flaky={history.data} />
+      <Totals
+        pipelines={pipelines}
+        newest={newest}
+        count={count}
+        flaky={history.data}
+        cost={cost}
+      />
       <section aria-labelledby="times">
         <div className={styles.head}>
           <h2 id="times">Time of each pipeline</h2>
           <span className={styles.note}>crosses mark failed pipelines</span>
           <RunCount all={pipelines.length} count={count} />
         </div>
-        <RunChart
-          label="Time of each pipeline"
-          runs={runsOf(shown.toReversed(), pair)}
-          median={totalsOf(shown).median}
-        />
+        <RunChart label="Time of each pipeline" runs={runs} median={totalsOf(shown).median} />
       </section>
+      {cost === null ? null : <CostChart cost={cost} pipelines={shown} runs={runs} />}
       <PartitionMap pipelines={pipelines} />
       <MetricComparison
         program={newest.pipeline}
@@ -119,6 +127,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />
         )}
       </div>
+      <Unused pipelines={pipelines} />
     </>
   );
 }
@@ -152,9 +161,10 @@ interface TotalsProps {
   newest: PipelineSummary;
   count: number;
   flaky: NodeHistory | undefined;
+  cost: ProgramCost | null;
 }
 
-function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
+function Totals({ pipelines, newest, count, flaky, cost }: TotalsProps) {
   const { finished, median, p95 } = totalsOf(pipelines.slice(0, count));
   const { rate, before } = passRates(pipelines, count);
   const failed = failures(newest.counts);
@@ -185,6 +195,7 @@ function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
           <StateLabel state={pipelineState(newest)} />
         </a>
       </Total>
+      {cost === null ? null : <CostTotal cost={cost} pipelines={pipelines.slice(0, count)} />}
       <Total label="Flaky nodes" note={flaky === undefined ? "" : lastOf(flaky.pipelines.length)}>
         {flaky === undefined ? "–" : flaky.flaky_count.toLocaleString("en")}
       </Total>
@@ -205,7 +216,7 @@ function runsOf(
       created,
       href: pipelineUrl(id),
       state: pipelineState(one),
-      seconds: activeTime(one, one.settled ? (one.ended ?? now) : now),
+      value: activeTime(one, one.settled ? (one.ended ?? now) : now),
       letter: id === pair.after ? "B" : id === pair.before ? "A" : "",
     };
   });

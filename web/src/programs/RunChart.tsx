@@ -2,8 +2,8 @@ import { type CSSProperties, type KeyboardEvent, useId, useState } from "react";
 
 import { placeAfter } from "@/components/Tabs";
 import { followLink, navigate } from "@/lib/location";
-import { day, duration, moment } from "@/lib/time";
-import { axisOf } from "@/programs/model/programRuns";
+import { day, moment } from "@/lib/time";
+import { SECONDS, type Unit } from "@/programs/model/programRuns";
 import { type DisplayState, stateLabel } from "@/run/model/states";
 import styles from "@/programs/RunChart.module.css";
 
@@ -17,7 +17,7 @@ export interface ChartedRun {
   href: string;
   state: DisplayState;
   /** Null if it did not run. */
-  seconds: number | null;
+  value: number | null;
   /** Shown below its bar. */
   letter?: string;
 }
@@ -27,14 +27,25 @@ interface Props {
   /** Oldest first. */
   runs: readonly ChartedRun[];
   median: number | null;
+  unit?: Unit;
+  /** The id of a run, and what changed with it. */
+  since?: { id: string; text: string } | null;
+  low?: boolean;
 }
 
 /**
- * The time of each pipeline as a bar that links to it, and the median as a line. The chart is one
+ * A value of each pipeline as a bar that links to it, and the median as a line. The chart is one
  * stop of the Tab key: arrow keys, Home and End choose a bar, and Enter opens its pipeline.
  */
-export function RunChart({ label, runs, median }: Props) {
-  const axis = axisOf(Math.max(...runs.map(({ seconds }) => seconds ?? 0), median ?? 0));
+export function RunChart({
+  label,
+  runs,
+  median,
+  unit = SECONDS,
+  since = null,
+  low = false,
+}: Props) {
+  const axis = unit.axis(Math.max(...runs.map(({ value }) => value ?? 0), median ?? 0));
   const top = axis.at(-1) ?? 1;
   const dates = datesOf(runs);
   const names = useId();
@@ -52,7 +63,7 @@ export function RunChart({ label, runs, median }: Props) {
   };
   return (
     <div
-      className={styles.chart}
+      className={`${styles.chart} ${low ? styles.low : ""}`}
       role="listbox"
       aria-orientation="horizontal"
       aria-label={label}
@@ -60,14 +71,14 @@ export function RunChart({ label, runs, median }: Props) {
       tabIndex={0}
       onKeyDown={onKeyDown}
     >
-      {axis.map((seconds) => (
-        <span key={seconds} className={styles.line} style={tall(seconds / top)} aria-hidden>
-          {seconds === 0 ? "0" : duration(seconds).replace(".0s", "s")}
+      {axis.map((value) => (
+        <span key={value} className={styles.line} style={tall(value / top)} aria-hidden>
+          {value === 0 ? "0" : unit.text(value).replace(".0s", "s")}
         </span>
       ))}
       {median === null ? null : (
         <span className={styles.median} style={tall(median / top)} aria-hidden>
-          <span>{`median ${duration(median)}`}</span>
+          <span>{`median ${unit.text(median)}`}</span>
         </span>
       )}
       {runs.map((run, place) => (
@@ -76,7 +87,10 @@ export function RunChart({ label, runs, median }: Props) {
           domId={`${names}-${place}`}
           chosen={place === at}
           run={run}
-          share={(run.seconds ?? 0) / top}
+          text={run.value === null ? null : unit.text(run.value)}
+          since={run.id === since?.id ? since.text : null}
+          early={place < runs.length / 2}
+          share={(run.value ?? 0) / top}
           date={dates[place] ?? ""}
         />
       ))}
@@ -88,16 +102,22 @@ interface BarProps {
   domId: string;
   chosen: boolean;
   run: ChartedRun;
+  /** The value. */
+  text: string | null;
+  since: string | null;
+  /** In the left half. */
+  early: boolean;
   share: number;
   date: string;
 }
 
-function Bar({ domId, chosen, run, share, date }: BarProps) {
-  const { id, created, href, state, seconds, letter } = run;
-  const text = [
+function Bar({ domId, chosen, run, text, since, early, share, date }: BarProps) {
+  const { id, created, href, state, letter } = run;
+  const title = [
     `${id}: ${stateLabel(state)}`,
-    ...(seconds === null ? [] : [duration(seconds)]),
+    ...(text === null ? [] : [text]),
     moment(created),
+    ...(since === null ? [] : [since]),
   ].join(", ");
   const hasFailed = state === "error" || state === "killed";
   return (
@@ -110,14 +130,19 @@ function Bar({ domId, chosen, run, share, date }: BarProps) {
         className={styles.link}
         href={href}
         onClick={followLink}
-        title={text}
-        aria-label={text}
+        title={title}
+        aria-label={title}
       >
         <span
           className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
           style={tall(share)}
         />
       </a>
+      {since === null ? null : (
+        <span className={styles.since} data-early={early} aria-hidden>
+          <span>{since}</span>
+        </span>
+      )}
       <span className={styles.date} aria-hidden>
         {date}
       </span>

@@ -1,16 +1,17 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api } from "@/api/client";
+import { api, ApiError } from "@/api/client";
 import type { NewSchedule, PipelineRecord } from "@/api/schema";
 import { schedulesApi } from "@/schedules/api/schedules";
-import { FormError } from "@/components/ConfirmDialog";
+import { Choice, Field } from "@/components/Field";
 import { FormDialog } from "@/components/FormDialog";
 import { toast } from "@/components/toasts";
 import { navigate } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { programKey } from "@/programs/model/programIdentity";
+import { errorsOf, type FieldErrors, nameError } from "@/schedules/model/scheduleForm";
 import { scheduleUrl } from "@/schedules/ScheduleTexts";
 import { useCronText } from "@/schedules/useCronText";
 
@@ -19,10 +20,9 @@ const OVERLAP_LABELS = {
   queue: "Wait for its end",
   replace: "Cancel it",
   allow: "Launch anyway",
-};
+} satisfies Record<NewSchedule["overlap"], string>;
 
 const DAILY = "0 2 * * *";
-const OVERLAPS = Object.keys(OVERLAP_LABELS) as NewSchedule["overlap"][];
 
 /** Number of pipelines of which one can be chosen. */
 const MAX_CHOICES = 100;
@@ -45,6 +45,11 @@ export function CreateDialog({ pipeline: given, known, onClose }: Props) {
   const [zone, setZone] = useState(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
   const [overlap, setOverlap] = useState<NewSchedule["overlap"]>("skip");
   const chosen = name ?? freeName(pipeline, known);
+  const times = useQuery({
+    queryKey: ["schedule-times", cron, zone],
+    queryFn: ({ signal }) => schedulesApi.times(cron, zone, signal),
+    enabled: cron.trim() !== "" && zone.trim() !== "",
+  });
   const create = useMutation({
     mutationFn: () =>
       schedulesApi.create({
@@ -59,12 +64,13 @@ export function CreateDialog({ pipeline: given, known, onClose }: Props) {
       navigate(scheduleUrl(schedule.name), { replace: true });
     },
   });
+  const { errors, other } = sorted([create.error, times.error]);
   return (
     <FormDialog
       title={given === null ? "Add a schedule" : "Schedule this pipeline"}
       action="Create"
-      disabled={create.isPending || pipeline === ""}
-      error={create.error}
+      disabled={create.isPending || pipeline === "" || nameError(chosen.trim(), known) !== null}
+      error={other}
       onSubmit={() => create.mutate()}
       onClose={onClose}
     >
@@ -83,26 +89,28 @@ export function CreateDialog({ pipeline: given, known, onClose }: Props) {
               </option>
             ))}
           </select>
+          {errors.pipeline === undefined ? null : (
+            <span className="form-error" role="alert">
+              {errors.pipeline}
+            </span>
+          )}
         </label>
       ) : null}
-      <Field label="Name" value={chosen} onChange={setName} />
-      <Field label="Cron expression" value={cron} onChange={setCron} />
-      <Field label="Time zone" value={zone} onChange={setZone} />
-      <NextTimes cron={cron} zone={zone} />
-      <label>
-        While its last pipeline runs
-        <select
-          className="field"
-          value={overlap}
-          onChange={(event) => setOverlap(event.target.value as NewSchedule["overlap"])}
-        >
-          {OVERLAPS.map((one) => (
-            <option key={one} value={one}>
-              {OVERLAP_LABELS[one]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Field
+        label="Name"
+        value={chosen}
+        onChange={setName}
+        error={nameError(chosen.trim(), known) ?? errors.name ?? null}
+      />
+      <Field label="Cron expression" value={cron} onChange={setCron} error={errors.cron ?? null} />
+      <Field label="Time zone" value={zone} onChange={setZone} error={errors.zone ?? null} />
+      <NextTimes cron={cron} times={times.data?.times} />
+      <Choice
+        label="While its last pipeline runs"
+        value={overlap}
+        options={OVERLAP_LABELS}
+        onChange={setOverlap}
+      />
     </FormDialog>
   );
 }
@@ -122,40 +130,32 @@ function useNewestOfPrograms(enabled: boolean): readonly PipelineRecord[] {
   return [...newest.values()];
 }
 
-function Field(props: { label: string; value: string; onChange: (value: string) => void }) {
-  return (
-    <label>
-      {props.label}
-      <input
-        className="field"
-        value={props.value}
-        required
-        onChange={(event) => props.onChange(event.target.value)}
-      />
-    </label>
-  );
-}
-
-/** The expression as a sentence with its next times, or the reason why it is not valid. */
-function NextTimes({ cron, zone }: { cron: string; zone: string }) {
+/** The expression as a sentence, with its next times. */
+function NextTimes({ cron, times }: { cron: string; times: readonly number[] | undefined }) {
   const text = useCronText(cron);
-  const found = useQuery({
-    queryKey: ["schedule-times", cron, zone],
-    queryFn: ({ signal }) => schedulesApi.times(cron, zone, signal),
-    enabled: cron.trim() !== "" && zone.trim() !== "",
-  });
-  if (found.error !== null) return <FormError error={found.error} />;
   return (
     <p className="muted">
       {text === cron ? "Minute, hour, day of the month, month, day of the week" : text}
-      {found.data === undefined ? null : (
+      {times === undefined ? null : (
         <>
           <br />
-          Next: {found.data.times.map((time) => moment(time)).join(", ")}
+          Next: {times.map((time) => moment(time)).join(", ")}
         </>
       )}
     </p>
   );
+}
+
+/** What the server said about the fields, and an error that is about none of them. */
+function sorted(errors: readonly (Error | null)[]): { errors: FieldErrors; other: Error | null } {
+  const found: FieldErrors = {};
+  let other: Error | null = null;
+  for (const error of errors) {
+    const about = error instanceof ApiError ? errorsOf(error.problem) : {};
+    Object.assign(found, about);
+    if (error !== null && Object.keys(about).length === 0) other = error;
+  }
+  return { errors: found, other };
 }
 
 function freeName(pipeline: string, known: readonly string[]): string {

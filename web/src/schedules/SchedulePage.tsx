@@ -5,6 +5,7 @@ import { messageOf } from "@/api/client";
 import type { ScheduleView } from "@/api/schema";
 import { schedulesApi } from "@/schedules/api/schedules";
 import { Button } from "@/components/Button";
+import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { RequestDialog } from "@/components/RequestDialog";
@@ -54,7 +55,13 @@ export function SchedulePage({ params }: PageProps) {
           Firings <StaleBadge query={history} every={REFRESH_MS} />
         </h2>
         {firings === undefined ? null : firings.length === 0 ? (
-          <p className="muted">It has not fired yet.</p>
+          <EmptyState
+            icon="clock"
+            title="It has not fired yet"
+            text="Each launch appears here with its pipeline, and each time that was skipped with the reason. To launch it now:"
+            example={`conducto schedule fire ${name}`}
+            docs="schedules"
+          />
         ) : (
           <FiringTable name={name} firings={firings} />
         )}

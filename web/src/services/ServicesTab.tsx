@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { Code } from "@/components/Code";
+import { EmptyState } from "@/components/EmptyState";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StaleBadge } from "@/components/StaleBadge";
 import { isFinished } from "@/run/model/states";
@@ -34,7 +35,13 @@ export function ServicesTab({ id, attempt: { path, number, state }, services }: 
       {output.data === undefined ? (
         <QueryPlaceholder query={output} rows={4} />
       ) : text === "" ? (
-        <p>The services have printed nothing yet.</p>
+        <EmptyState
+          icon="server"
+          title={isFinished(state) ? "The services printed nothing" : "No output of services yet"}
+          text="Services run beside the command, such as a database. What they print appears here, and in the output of the group with their names."
+          example={'co.Exec("pytest", services={"db": co.Service("postgres:16", port=5432)})'}
+          docs="concepts/services"
+        />
       ) : (
         <Code text={text} label="output of services" />
       )}

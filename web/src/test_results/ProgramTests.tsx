@@ -15,12 +15,16 @@ const LIMIT = 20;
 /** Number of pipelines of which outcomes are shown. */
 const SHOWN = 60;
 
-/** The tests of a program that failed or were flaky lately, else the slowest; nothing without tests. */
-export function ProgramTests({ id }: { id: string }) {
-  const found = useQuery({
+export function useProgramTests(id: string) {
+  return useQuery({
     queryKey: ["program-tests", id],
     queryFn: ({ signal }) => api.programTests(id, { limit: LIMIT }, signal),
   });
+}
+
+/** The tests of a program that failed or were flaky lately, else the slowest; nothing without tests. */
+export function ProgramTests({ id }: { id: string }) {
+  const found = useProgramTests(id);
   if (found.isLoading) return <Pending />;
   if (found.data === undefined || found.data.tests.length === 0) return null;
   const { data } = found;

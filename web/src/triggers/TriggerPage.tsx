@@ -114,11 +114,15 @@ export function TriggerPage({ params }: PageProps) {
           <QueryPlaceholder query={history} rows={3} />
         ) : deliveries.length === 0 ? (
           <EmptyState
-            title={
+            icon="branch"
+            title="No webhook has arrived yet"
+            text={`Each webhook appears here with what it launched, or why it launched nothing. ${
               trigger?.app === true
-                ? "No webhook has arrived yet. Push a commit."
-                : "No webhook has arrived yet. Create it at the provider, and push a commit."
-            }
+                ? "Push a commit:"
+                : "Create the webhook at the provider, and push a commit:"
+            }`}
+            example="git commit --allow-empty -m 'Try the trigger' && git push"
+            docs="triggers"
           />
         ) : (
           <DeliveryTable deliveries={deliveries} onApprove={who.mayLaunch ? setApproved : null} />

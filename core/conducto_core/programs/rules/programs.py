@@ -258,7 +258,7 @@ def tested_program(record: PipelineRecord) -> ProgramParams:
     return ProgramParams(title=record.git.repository, program=record.git.repository)
 
 
-def is_of_program(record: PipelineRecord, params: ProgramParams) -> bool:
+def is_of_program(record: HasProgram, params: ProgramParams | ProgramKey) -> bool:
     """Return whether a pipeline is of the requested program."""
     if params.function is not None:
         return program_key(record) == (None, params.program, params.function)

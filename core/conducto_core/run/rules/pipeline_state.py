@@ -165,6 +165,7 @@ class PipelineState:
                     who=asked.who,
                     since=since,
                     attempt=node.attempt,
+                    fields=len(asked.fields),
                     withdrawn=self.withdrawn.get(path, ())[-MAX_WITHDRAWN:],
                 )
                 found.append(waiting)

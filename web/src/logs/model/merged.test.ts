@@ -7,6 +7,7 @@ import {
   linesOf,
   merged,
   nextOf,
+  outputCounts,
   rowsOf,
   searchedText,
   shownIn,
@@ -137,6 +138,24 @@ describe("rows", () => {
     expect(nextOf([2, 5], 2, -1)).toBe(5);
     expect(nextOf([], null, 1)).toBeNull();
   });
+});
+
+it("counts the lines and errors of commands and of the groups above them", () => {
+  const lines = [
+    line("/g/a", 1),
+    { ...line("/g/a", 2), level: "error" as const },
+    line("/g/b/c", 3),
+    line("/g/b/c", 4),
+  ];
+  const found = outputCounts(lines, "/g", { searched: false, more: true });
+  expect(Object.fromEntries(found)).toEqual({
+    "/g": { text: "4+ lines", errors: 1 },
+    "/g/a": { text: "2+ lines", errors: 1 },
+    "/g/b": { text: "2+ lines", errors: 0 },
+    "/g/b/c": { text: "2+ lines", errors: 0 },
+  });
+  const matches = outputCounts(lines.slice(0, 1), "/", { searched: true, more: false });
+  expect(matches.get("/")).toEqual({ text: "1 match", errors: 0 });
 });
 
 it("counts searched and unread commands, with reasons", () => {

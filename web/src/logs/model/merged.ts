@@ -2,6 +2,7 @@
 
 import type { MergedLine, MergedPage } from "@/api/schema";
 import { isWithin, parentOf, pathsFrom } from "@/run/model/paths";
+import type { OutputCount } from "@/run/tree/model/rows";
 
 /** The commands whose output is shown: the deepest listed path at or above a command decides. */
 export interface Shown {
@@ -165,6 +166,38 @@ function groupsOf(
     }
   }
   return found;
+}
+
+/**
+ * The number of lines of each command and group below `root`, and of errors. With a search, the
+ * lines are its matches. `more`: there are lines that are not loaded.
+ */
+export function outputCounts(
+  lines: readonly Line[],
+  root: string,
+  { searched, more }: { searched: boolean; more: boolean },
+): Map<string, OutputCount> {
+  const commands = new Map<string, { lines: number; errors: number }>();
+  for (const { path, level } of lines) {
+    let one = commands.get(path);
+    if (one === undefined) commands.set(path, (one = { lines: 0, errors: 0 }));
+    one.lines += 1;
+    if (level === "error") one.errors += 1;
+  }
+  const sums = new Map<string, { lines: number; errors: number }>();
+  for (const [path, one] of commands) {
+    for (let at: string | null = path; at !== null && isWithin(at, root); at = parentOf(at)) {
+      const { lines, errors } = sums.get(at) ?? { lines: 0, errors: 0 };
+      sums.set(at, { lines: lines + one.lines, errors: errors + one.errors });
+    }
+  }
+  const text = (sum: number) => {
+    const unit = searched ? (sum === 1 ? "match" : "matches") : sum === 1 ? "line" : "lines";
+    return `${count(sum)}${more ? "+" : ""} ${unit}`;
+  };
+  return new Map(
+    [...sums].map(([path, { lines, errors }]) => [path, { text: text(lines), errors }]),
+  );
 }
 
 /** The next row of a list of rows after (or before) a row, around the end. */

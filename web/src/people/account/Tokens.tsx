@@ -5,6 +5,7 @@ import { messageOf } from "@/api/client";
 import { organisationApi } from "@/people/api/organisation";
 import type { MemberToken } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { EmptyState } from "@/components/EmptyState";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { moment } from "@/lib/time";
@@ -108,7 +109,17 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
     onError: (error) => toast(messageOf(error), "error"),
     onSettled: on.onRevoked,
   });
-  if (tokens.length === 0) return <p className="muted">No tokens</p>;
+  if (tokens.length === 0) {
+    return (
+      <EmptyState
+        inline
+        icon="key"
+        title="No tokens"
+        text="A token gives a program, such as a job of CI, some of your permissions until it expires."
+        docs="concepts/security"
+      />
+    );
+  }
   return (
     <ListTable
       columns={["Name", ...(hasPermissions ? ["Kind", "Permissions"] : []), "Created", "Expires"]}

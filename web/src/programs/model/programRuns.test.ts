@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 
 import type { PipelineSummary, State } from "@/api/schema";
-import { axisOf, defaultPair, passRates, streakOf, totalsOf } from "@/programs/model/programRuns";
+import {
+  axisOf,
+  DOLLARS,
+  defaultPair,
+  passRates,
+  streakOf,
+  totalsOf,
+} from "@/programs/model/programRuns";
 
 function run(state: State, took: number, settled = true): PipelineSummary {
   const times = { started: 0, ended: took, active_seconds: null, active_since: null };
@@ -25,6 +32,12 @@ test("the axis has few round times and reaches the longest one", () => {
   expect(axisOf(4)).toEqual([0, 1, 2, 3, 4]);
   expect(axisOf(0)).toEqual([0, 0.05]);
   expect(axisOf(400_000)).toEqual([0, 172_800, 345_600, 518_400]);
+});
+
+test("the axis of money has steps of 1, 2 or 5", () => {
+  expect(DOLLARS.axis(18.2)).toEqual([0, 5, 10, 15, 20]);
+  expect(DOLLARS.axis(0.04)).toEqual([0, 0.01, 0.02, 0.03, 0.04]);
+  expect(DOLLARS.axis(0)).toHaveLength(2);
 });
 
 test("pass rates are those of the newest pipelines and of as many before", () => {

@@ -1,6 +1,8 @@
 /** The history of a program: pass rate, times, and the axis of its chart. */
 
 import type { PipelineSummary } from "@/api/schema";
+import { dollars } from "@/lib/money";
+import { duration } from "@/lib/time";
 import { activeTime } from "@/run/model/activity";
 import { isFailed } from "@/run/model/states";
 
@@ -51,8 +53,28 @@ export function streakOf(pipelines: readonly PipelineSummary[]): Streak | null {
 }
 
 /** The value at a share of a sorted list. */
-function quantile(sorted: readonly number[], share: number): number | null {
+export function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
+}
+
+/** What the bars of a chart measure. */
+export interface Unit {
+  /** The values at the lines of the axis, from 0 to at least the largest. */
+  axis: (largest: number) => number[];
+  text: (value: number) => string;
+}
+
+export const SECONDS: Unit = { axis: axisOf, text: duration };
+export const DOLLARS: Unit = {
+  axis: (largest) => lines(largest, decimalStep(largest)),
+  text: dollars,
+};
+
+/** 1, 2 or 5, times a power of ten. */
+function decimalStep(largest: number): number {
+  const least = Math.max(largest, 0.0004) / MAX_STEPS;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * ([1, 2, 5, 10].find((one) => one * power >= least * 0.999_999) ?? 10);
 }
 
 /** Steps of the axis in seconds. */
@@ -66,7 +88,11 @@ const MAX_STEPS = 4;
 export function axisOf(longest: number): number[] {
   const fits = (step: number) => longest <= step * MAX_STEPS;
   const step = STEPS.find(fits) ?? Math.ceil(longest / MAX_STEPS / 86_400) * 86_400;
-  const count = Math.max(1, Math.ceil(longest / step));
+  return lines(longest, step);
+}
+
+function lines(largest: number, step: number): number[] {
+  const count = Math.max(1, Math.ceil(largest / step - 1e-6));
   return Array.from({ length: count + 1 }, (_, index) => index * step);
 }
 

@@ -157,9 +157,12 @@ function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
     );
   }
   return filtered ? (
-    <EmptyState title="No matching pipelines">
-      <Button onClick={() => setQuery(NO_FILTER)}>Clear filters</Button>
-    </EmptyState>
+    <EmptyState
+      icon="filter"
+      title="No matching pipelines"
+      text="The search covers ids, titles, tags and programs. Archived pipelines have a filter of their own."
+      action={<Button onClick={() => setQuery(NO_FILTER)}>Clear filters</Button>}
+    />
   ) : (
     <FirstSteps />
   );

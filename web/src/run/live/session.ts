@@ -15,6 +15,7 @@ import {
   type Choices,
   flatten,
   nonDefault,
+  type OutputCount,
   type OutputFilter,
   type Row,
 } from "@/run/tree/model/rows";
@@ -33,6 +34,8 @@ export class PipelineSession extends LiveSource {
   loading: Loading = { kind: "loading" };
   link: LinkState = { kind: "connecting" };
   outputFilter: OutputFilter | null = null;
+  /** By path, with groups. */
+  outputCounts: ReadonlyMap<string, OutputCount> = new Map();
   /** The display order of children. */
   readonly order = new RowOrder();
   /** Incremented when the user opens or closes a group. */
@@ -141,6 +144,11 @@ export class PipelineSession extends LiveSource {
   /** Make the tree a filter of an output, or an ordinary tree again. */
   setOutputFilter(filter: OutputFilter | null): void {
     this.outputFilter = filter;
+    this.show();
+  }
+
+  setOutputCounts(counts: ReadonlyMap<string, OutputCount>): void {
+    this.outputCounts = counts;
     this.show();
   }
 

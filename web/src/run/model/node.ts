@@ -36,8 +36,14 @@ export interface TreeNode {
   command: string | null;
   hasDoc: boolean;
   reuse: NodeView["reuse"];
+  /** The pipeline whose outcome the command has without running. */
+  cached: string | null;
+  /** The command has a cache. */
+  hasCache: boolean;
   /** Time limit in seconds; null if unknown. */
   maxTime: number | null;
+  /** Its condition skipped it. */
+  byCondition: boolean;
   waitsFor: string | null;
   waitKind: NodeView["wait_kind"];
   waitUntil: number | null;
@@ -69,7 +75,10 @@ export function newNode(path: string, type: NodeType): TreeNode {
     command: null,
     hasDoc: false,
     reuse: null,
+    cached: null,
+    hasCache: false,
     maxTime: null,
+    byCondition: false,
     waitsFor: null,
     waitUntil: null,
     waitKind: null,
@@ -92,6 +101,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   if (seq < node.seq) return;
   node.state = view.state;
   node.skipped = view.skipped;
+  node.byCondition = view.skip_reason !== null;
   node.cause = view.cause;
   node.warning = view.warning;
   node.waitsFor = view.waits_for;
@@ -104,6 +114,8 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   const requeued = view.state === "queued" && last !== undefined && last.ended !== null;
   node.attempt = (last?.number ?? 0) + (requeued ? 1 : 0);
   node.exitCode = last?.exit_code ?? null;
+  node.cached = requeued ? null : (last?.from_cache?.pipeline ?? null);
+  node.hasCache = last !== undefined && (last.from_cache ?? last.cache ?? last.not_stored) !== null;
   node.started = requeued ? null : (last?.started ?? view.started);
   node.ended = requeued ? null : (last?.ended ?? view.ended);
   node.idle = view.idle;
@@ -123,7 +135,9 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
   // A skip or an edit of a finished command does not repeat its exit code.
   if (change.exit_code !== null || change.attempt !== node.attempt)
     node.exitCode = change.exit_code;
+  if (change.attempt !== node.attempt || change.state !== "done") node.cached = null;
   node.attempt = change.attempt;
+  node.byCondition &&= change.skipped;
   node.waitsFor = null;
   node.waitKind = null;
   node.waitUntil = null;
@@ -154,6 +168,16 @@ export function isEdit(node: TreeNode, change: NodeChange): boolean {
     change.cause === node.cause &&
     change.warning === node.warning &&
     change.attempt === node.attempt
+  );
+}
+
+/** Whether a command is done without having run: its outcome is from the cache. */
+export function isFromCache(node: TreeNode, change: NodeChange): boolean {
+  return (
+    change.type === "Exec" &&
+    change.state === "done" &&
+    !isFinished(node.state) &&
+    node.state !== "running"
   );
 }
 

@@ -38,6 +38,9 @@ const CAUSES: Record<Cause, string> = {
 /** The state that users see. */
 export type DisplayState = State | "skipped" | "warning" | "paused" | "scheduled" | "approval";
 
+/** The marks of commands that are done: from the cache, or of files that have changed since. */
+export type Mark = DisplayState | "cached" | "stale";
+
 export interface NodeStatus {
   state: State;
   skipped: boolean;
@@ -46,7 +49,8 @@ export interface NodeStatus {
 }
 
 /** The name of a state for users: `error` is *failed*. */
-export function stateLabel(state: DisplayState): string {
+export function stateLabel(state: Mark): string {
+  if (state === "cached") return "from cache";
   if (state === "approval") return "waits for approval";
   return state === "error" ? "failed" : state;
 }

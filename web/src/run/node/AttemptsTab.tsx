@@ -27,7 +27,16 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const { attempts } = detail.node;
   const newest = attempts.length > 1 ? attempts.slice(-2).map(({ number }) => number) : [];
   const [compared, setCompared] = useState<readonly number[]>(newest);
-  if (attempts.length === 0) return <EmptyState title="Not run yet" />;
+  if (attempts.length === 0) {
+    return (
+      <EmptyState
+        icon="rerun"
+        title="Not run yet"
+        text="Each attempt appears here with its times, memory, exit code and container. Two attempts can be compared."
+        docs="concepts/attempts-and-history"
+      />
+    );
+  }
   const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
   const toggle = (number: number) =>
     setCompared(

@@ -32,20 +32,33 @@ export function FilesTab({ id, attempt }: Props) {
     enabled: started !== null,
     refetchInterval: running ? REFRESH_MS : false,
   });
-  if (started === null) return <EmptyState title="Not run yet" />;
+  if (started === null) {
+    return (
+      <EmptyState
+        icon="file"
+        title="Not run yet"
+        text="Data files that the command writes appear here while it runs."
+        docs="concepts/data"
+      />
+    );
+  }
   if (files.data === undefined) {
     return <QueryPlaceholder query={files} />;
   }
   const { entries, complete } = files.data;
   if (entries.length === 0) {
     return (
-      <EmptyState title={running ? "No files yet" : "No files"}>
-        <p className="muted">
-          {complete
-            ? "No data file of the pipeline was last modified during this attempt."
-            : "Of the files that were checked, none was last modified during this attempt."}
-        </p>
-      </EmptyState>
+      <EmptyState
+        icon="file"
+        title={running ? "No files yet" : "No files"}
+        text={
+          complete
+            ? "No data file of the pipeline was last modified during this attempt. A command stores files so:"
+            : "Of the files that were checked, none was last modified during this attempt."
+        }
+        example="conducto-data-pipeline put models/model.bin out/model.bin"
+        docs="concepts/data"
+      />
     );
   }
   return (

@@ -2,10 +2,11 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { HistoryOfNode, NodeDetail, RunOfNode } from "@/api/schema";
+import { EmptyState } from "@/components/EmptyState";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
 import { followLink, pipelineUrl, useLocation } from "@/lib/location";
-import { duration, moment } from "@/lib/time";
+import { day, duration, moment } from "@/lib/time";
 import programStyles from "@/programs/ProgramPage.module.css";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
 import { DEFAULT_COUNT, RunCount, Total } from "@/programs/RunNumbers";
@@ -67,10 +68,13 @@ function History({ found, id, asked }: { found: HistoryOfNode; id: string; asked
   const others = runs.length - (current === undefined ? 0 : 1);
   if (others === 0) {
     return (
-      <p className="muted">
-        No earlier pipeline of this program ran this node. Its times, outcomes and changes appear
-        here after the next one.
-      </p>
+      <EmptyState
+        inline
+        icon="compare"
+        title="No earlier pipeline ran this node"
+        text="Its usual time, its outcomes, and what changed before each run appear here after the next pipeline of this program."
+        docs="concepts/attempts-and-history"
+      />
     );
   }
   const now = current?.seconds ?? null;
@@ -88,6 +92,7 @@ function History({ found, id, asked }: { found: HistoryOfNode; id: string; asked
         label="Time in each pipeline"
         runs={runs.map((run) => chartedRun(run, path)).toReversed()}
         median={found.usual}
+        since={changeOf(found)}
       />
       <Runs found={found} id={id} />
       {found.complete ? null : (
@@ -99,7 +104,15 @@ function History({ found, id, asked }: { found: HistoryOfNode; id: string; asked
 
 function chartedRun(run: RunOfNode, path: string): ChartedRun {
   const { pipeline, created, state, seconds } = run;
-  return { id: pipeline, created, state, seconds, href: pipelineUrl(pipeline, path) };
+  return { id: pipeline, created, state, value: seconds, href: pipelineUrl(pipeline, path) };
+}
+
+/** The run since which the node takes another time, for the chart. */
+function changeOf({ runs, since, before }: HistoryOfNode): { id: string; text: string } | null {
+  const run = runs.find(({ pipeline }) => pipeline === since);
+  if (run === undefined || before === null) return null;
+  const word = (run.seconds ?? 0) > before ? "slower" : "faster";
+  return { id: run.pipeline, text: `${word} since ${day(run.created)}` };
 }
 
 /** The pipeline from which on the node takes another time, and what changed then. */
@@ -163,7 +176,7 @@ function Runs({ found, id }: { found: HistoryOfNode; id: string }) {
         {runs.map((run, place) => (
           <tr key={run.pipeline}>
             <th scope="row">
-              <StateIcon state={run.state} label />{" "}
+              <StateIcon state={run.from_cache === null ? run.state : "cached"} label />{" "}
               <a href={pipelineUrl(run.pipeline, path)} onClick={followLink}>
                 {run.pipeline}
               </a>{" "}

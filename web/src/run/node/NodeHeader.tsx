@@ -125,9 +125,14 @@ function NodeState({ session, detail }: { session: PipelineSession; detail: Node
     status.cause === "timeout" && node.stopped_by !== null
       ? stoppedText(node.stopped_by)
       : failureText(status.cause, last?.exit_code ?? null);
+  const state = displayState(status);
   return (
     <span className={styles.state}>
-      <StatePill state={displayState(status)} reason={failure} />
+      {last?.from_cache == null || state !== "done" ? (
+        <StatePill state={state} reason={failure} />
+      ) : (
+        <StatePill state="cached" reason={last.from_cache.pipeline} />
+      )}
       {took === null || (times.ended === null && !running) ? null : (
         <span className="number">{duration(took)}</span>
       )}

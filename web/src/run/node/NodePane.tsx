@@ -22,7 +22,6 @@ import { NodeHeader } from "@/run/node/NodeHeader";
 import styles from "@/run/node/NodePane.module.css";
 import { OutputTab } from "@/logs/OutputTab";
 import { OverviewTab } from "@/run/overview/OverviewTab";
-import { ReportsSection } from "@/results/ReportsSection";
 import { ReportTab, useReport } from "@/results/ReportTab";
 import shellStyles from "@/debug/Shell.module.css";
 import { useOpenShell } from "@/debug/openShells";
@@ -49,6 +48,9 @@ const ApprovalPanel = lazily(async () => (await import("@/approvals/ApprovalPane
 const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).DetailsTab);
 const HistoryTab = lazily(async () => (await import("@/run/node/HistoryTab")).HistoryTab);
 const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
+const ReportsSection = lazily(
+  async () => (await import("@/results/ReportsSection")).ReportsSection,
+);
 const ResultsTab = lazily(async () => (await import("@/results/ResultsTab")).ResultsTab);
 const ServicesTab = lazily(async () => (await import("@/services/ServicesTab")).ServicesTab);
 

@@ -28,7 +28,6 @@ import { headline } from "@/run/model/headline";
 import { ROOT } from "@/run/model/paths";
 import { failures, isFailed, NO_COUNTS, total } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
-import { ReportsSection } from "@/results/ReportsSection";
 import { CellMap } from "@/run/overview/CellMap";
 import { Outcome } from "@/run/overview/Outcome";
 import styles from "@/run/overview/Overview.module.css";
@@ -37,6 +36,13 @@ import { Reasons } from "@/run/overview/Reasons";
 import { Running } from "@/run/overview/Running";
 import { Waiting } from "@/run/overview/Waiting";
 
+const ReportsSection = lazily(
+  async () => (await import("@/results/ReportsSection")).ReportsSection,
+  { placeholder: <Pending /> },
+);
+const Stale = lazily(async () => (await import("@/run/overview/Stale")).Stale, {
+  placeholder: <Pending />,
+});
 // Cloud only.
 const Cost = lazily(async () => (await import("@/billing/Cost")).Cost, {
   placeholder: <Pending />,
@@ -100,6 +106,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isRoot && hasFailed && !allSkipped && !isActive ? (
         <Changed session={session} query={diagnosis} />
       ) : null}
+      {isRoot ? <Stale session={session} actions={actions} /> : null}
       {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
       {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}

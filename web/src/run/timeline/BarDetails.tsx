@@ -3,7 +3,7 @@ import { StateLabel } from "@/components/StateIcon";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import { type Bar, endOf } from "@/run/timeline/model/lanes";
+import { type Bar, endOf, isFromCache } from "@/run/timeline/model/lanes";
 import { parentOf, ROOT } from "@/run/model/paths";
 import { waitText } from "@/run/timeline/model/phases";
 import styles from "@/run/timeline/BarDetails.module.css";
@@ -52,6 +52,7 @@ function details(bar: Bar, now: number): string[] {
   const facts = [`attempt ${bar.number}`];
   if (bar.state === "error" && bar.exitCode !== null) facts.push(`exit ${bar.exitCode}`);
   if (started !== null) facts.push(`started ${moment(started + (bar.shift ?? 0))}`);
+  if (isFromCache(bar)) facts.push("from the cache: it did not run");
   const waited = waitText(bar, now);
   if (waited !== null) facts.push(waited);
   if (started !== null) {

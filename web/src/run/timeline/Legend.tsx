@@ -22,6 +22,11 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
           <Item label="unknown wait" colour="text-2" fill="M0 6h20v2H0z" />
           <Item label="running" colour="running-fill" fill={BAR} cut="M9 0v14M13 0v14M17 0v14" />
           <Item label="done" colour="done-fill" fill={BAR} />
+          <Item
+            label="from cache"
+            colour="done"
+            stroke="M4 .9h12v12H4zM11.5 3l-3.4 4.6 3.8-.9L8.5 11"
+          />
           <Item label="failed" colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
           <Item label="killed" colour="killed-fill" fill={BAR} cut="M4 7h6" />
         </>

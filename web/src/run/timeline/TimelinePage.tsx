@@ -80,9 +80,13 @@ function Body({ session, summary, root }: BodyProps) {
     return session.loading ? (
       <Loading />
     ) : (
-      <EmptyState title="Nothing has run yet">
-        <p className="muted">A bar will appear here for each queued or running command.</p>
-      </EmptyState>
+      <EmptyState
+        icon="clock"
+        title="Nothing has run yet"
+        text="A bar appears here for each attempt: low while it waits, high while it runs, with the critical path underlined."
+        example={`conducto run ${summary.pipeline.id}`}
+        docs="web"
+      />
     );
   }
   return (

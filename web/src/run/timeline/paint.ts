@@ -1,7 +1,14 @@
 /** Draws the visible bars in the colours of the theme. */
 
 import { type Palette, type Pen, prepared } from "@/components/canvas";
-import { type Bar, beginOf, endOf, type Lane, type Range } from "@/run/timeline/model/lanes";
+import {
+  type Bar,
+  beginOf,
+  endOf,
+  isFromCache,
+  type Lane,
+  type Range,
+} from "@/run/timeline/model/lanes";
 import type { PlacedRound } from "@/run/timeline/model/rounds";
 import { isFailed } from "@/run/model/states";
 import { duration } from "@/lib/time";
@@ -188,6 +195,10 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
   const { context, colours } = pen;
   // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
+  if (isFromCache(bar)) {
+    paintCached(pen, x, top + BAR_TOP, bar === scene.chosen);
+    return;
+  }
   const left = Math.max(-4, x);
   // Keep adjacent bars apart.
   const gap = end - x > 4 ? 1 : 0;
@@ -207,6 +218,20 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
     context.lineWidth = 1.5;
     context.strokeRect(left - 1.5, y - 1.5, right - left + 3, BAR_HEIGHT + 3);
   }
+}
+
+/** A hollow bar without length, with a bolt. */
+function paintCached({ context, colours }: Pen, x: number, y: number, isChosen: boolean): void {
+  context.strokeStyle = isChosen ? colours.text : colours.done;
+  context.lineWidth = isChosen ? 1.5 : 1;
+  context.strokeRect(x - 5.5, y + 0.5, 11, BAR_HEIGHT - 1);
+  context.strokeStyle = colours.text;
+  context.beginPath();
+  context.moveTo(x + 1.5, y + 2.5);
+  context.lineTo(x - 2, y + 7.5);
+  context.lineTo(x + 2, y + 6.5);
+  context.lineTo(x - 1.5, y + 11.5);
+  context.stroke();
 }
 
 /** Draw stripes at the end of an active bar. */

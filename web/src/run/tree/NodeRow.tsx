@@ -3,12 +3,24 @@ import { type CSSProperties, memo } from "react";
 import { CountsBar } from "@/components/Counts";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
-import { duration } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 import { visible, visibleInLine, visibleLines } from "@/lib/visible";
 import { type Column, columnsOf, shortCount } from "@/run/model/columns";
 import { type TreeNode, timeOf } from "@/run/model/node";
-import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/run/tree/model/rows";
-import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/run/model/states";
+import {
+  nameOfRow,
+  type NodeRow as Row,
+  type OutputCount,
+  type Row as AnyRow,
+} from "@/run/tree/model/rows";
+import {
+  displayState,
+  failureText,
+  isFailed,
+  type Mark,
+  stateLabel,
+  stoppedText,
+} from "@/run/model/states";
 import { isLong, type UsualTime } from "@/run/model/usual";
 import { waitOf } from "@/run/model/waiting";
 import { ReuseIcon } from "@/run/tree/ReuseIcon";
@@ -57,6 +69,8 @@ interface Props {
   stoppedBy: string | null;
   /** Why the command failed. */
   reason: string | null;
+  /** The first of its files that has changed since it ran. */
+  stale: string | null;
   /** Its time in earlier pipelines. */
   usual: UsualTime | undefined;
   top: number;
@@ -72,11 +86,13 @@ interface Props {
   check: boolean | "mixed" | null;
   /** The colour of a command in the merged output. */
   colour: string;
+  /** Its lines in the merged output. */
+  output: OutputCount | null;
 }
 
 /** Rows are equal if they show the same; the flattened row is a new object each time. */
 function isEqual(one: Props, other: Props): boolean {
-  const { row, ...rest } = one;
+  const { row, output, ...rest } = one;
   const before = other.row;
   const { node, open, level, top } = row;
   return (
@@ -84,6 +100,8 @@ function isEqual(one: Props, other: Props): boolean {
     open === before.open &&
     level === before.level &&
     top === before.top &&
+    output?.text === other.output?.text &&
+    output?.errors === other.output?.errors &&
     (Object.keys(rest) as (keyof typeof rest)[]).every((key) => one[key] === other[key])
   );
 }
@@ -112,7 +130,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         <Twist open={open} />
         {check === null ? null : <Check {...props} />}
         <span className={styles.icons}>
-          <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
+          <StateIcon state={markOf(props)} outlined={node.counts !== null} label />
           <TypeIcon type={node.type} name={node.name} />
         </span>
         <Name row={row} title={title} />
@@ -127,7 +145,12 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         ) : null}
         <Detail {...props} />
       </span>
-      {node.counts === null ? <Word {...props} /> : <Counts {...props} />}
+      {check === null ? null : <Output {...props} />}
+      {node.counts !== null ? (
+        <Counts {...props} />
+      ) : check === null || (props.output === null && check !== false) ? (
+        <Word {...props} />
+      ) : null}
       <Time {...props} />
     </div>
   );
@@ -146,6 +169,23 @@ function Time({ row: { node }, usual, now }: Props) {
         {took === null ? "" : duration(took)}
       </span>
     </>
+  );
+}
+
+/** The lines in the merged output; of a command with errors, only these. */
+function Output({ row: { node }, check, output }: Props) {
+  if (check === false) return <span className={`${styles.word} muted`}>hidden</span>;
+  if (output === null) return null;
+  const { text, errors } = output;
+  const failed = errors === 0 ? null : plural(errors, "error");
+  return (
+    <span className={`${styles.word} number`} title={failed === null ? text : `${text}, ${failed}`}>
+      {failed !== null && node.counts === null ? (
+        <span className="state-error">{failed}</span>
+      ) : (
+        <span className="muted">{text}</span>
+      )}
+    </span>
   );
 }
 
@@ -241,9 +281,16 @@ function Cell({ column, count }: { column: Column; count: number }) {
 }
 
 /** The state of a command in words, unless its icon says all. */
-function Word({ row: { node }, stoppedBy, now }: Props) {
-  const mark = displayState(node);
-  const text = wordOf(node, stoppedBy, now);
+function Word(props: Props) {
+  const { row, stoppedBy, now, stale } = props;
+  const { node } = row;
+  const mark = markOf(props);
+  const text =
+    mark === "stale"
+      ? `stale: ${visible(stale ?? "")} changed`
+      : mark === "cached"
+        ? `from cache ${node.cached ?? ""}`
+        : wordOf(node, stoppedBy, now);
   const attempt = node.attempt > 1 ? `attempt ${node.attempt}` : "";
   const shown = [text, attempt].filter((part) => part !== "").join(" · ");
   if (shown === "") return null;
@@ -254,12 +301,20 @@ function Word({ row: { node }, stoppedBy, now }: Props) {
   );
 }
 
+/** The state, or of a command that is done, from where. */
+function markOf({ row: { node }, stale }: Props): Mark {
+  const state = displayState(node);
+  if (node.counts !== null || state !== "done") return state;
+  return stale !== null ? "stale" : node.cached !== null ? "cached" : state;
+}
+
 function wordOf(node: TreeNode, stoppedBy: string | null, now: number | null): string {
   if (stoppedBy !== null) return stoppedText(stoppedBy);
   const failure = failureText(node.cause, node.exitCode);
   if (failure !== null) return failure;
   const mark = displayState(node);
   if (mark === "done") return "";
+  if (mark === "skipped" && node.byCondition) return "skipped by run_if";
   if (mark === "pending" || mark === "queued")
     return waitOf(node, now) ?? (mark === "queued" ? stateLabel(mark) : "");
   return stateLabel(mark);

@@ -75,7 +75,10 @@ export function SearchResults({ session, text, state, current, selected, onSelec
     return found.isPending || hasNextPage ? (
       <p className={treeStyles.note}>Searching…</p>
     ) : (
-      <EmptyState title="No matching nodes" />
+      <EmptyState
+        title="No matching nodes"
+        text="The search covers paths and commands; * stands for any text within one name: test/*/login."
+      />
     );
   }
   const onKeyDown = (event: KeyboardEvent) => {

@@ -6,6 +6,7 @@ import { useNow } from "@/components/useNow";
 import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/run/live/session";
+import { useStale } from "@/run/live/useStale";
 import { useUsual } from "@/run/live/useUsual";
 import { parentOf, ROOT } from "@/run/model/paths";
 import { columnsOf } from "@/run/model/columns";
@@ -37,6 +38,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const settled = model?.summary.settled !== false;
   const now = useNow(!settled);
   const usual = useUsual(model?.summary);
+  const stale = useStale(session);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,
@@ -202,6 +204,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                   title={row.key === ROOT ? (model?.summary.pipeline.title ?? null) : null}
                   stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
                   reason={model?.reasonOf(row.node) ?? null}
+                  stale={stale.get(row.node.path) ?? null}
                   usual={usual.of.get(row.node.path)}
                   top={top}
                   now={tickingTime(row.node, now)}
@@ -211,6 +214,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                   selected={selected.has(row.key)}
                   check={filter?.checkOf(row.key) ?? null}
                   colour={filter?.colourOf(row.key) ?? ""}
+                  output={filter === null ? null : (session.outputCounts.get(row.key) ?? null)}
                 />
               );
             })}

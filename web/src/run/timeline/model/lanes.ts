@@ -31,6 +31,11 @@ export interface Bar {
   readonly shift?: number;
 }
 
+/** Whether an attempt has the outcome of another one, and never ran. */
+export function isFromCache({ started, state }: Pick<Bar, "started" | "state">): boolean {
+  return started === null && state === "done";
+}
+
 /** A row: the attempts of a node, the commands of a container, or a group. */
 export interface Lane {
   readonly key: string;

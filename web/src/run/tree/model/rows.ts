@@ -35,6 +35,13 @@ export interface OutputFilter {
   onlyFailed: boolean;
 }
 
+/** The output of a node, as far as it is loaded. */
+export interface OutputCount {
+  /** `214 lines`, or `3 matches` of a search. */
+  text: string;
+  errors: number;
+}
+
 /** In pipelines with at most this many commands, all groups are open. */
 const SMALL_PIPELINE = 40;
 /** A running group with at most this many commands opens automatically. */

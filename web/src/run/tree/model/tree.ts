@@ -12,6 +12,7 @@ import {
   applyTime,
   applyView,
   isEdit,
+  isFromCache,
   newNode,
   type TreeNode,
 } from "@/run/model/node";
@@ -41,7 +42,7 @@ export class TreeModel {
   version = 0;
   /** Groups whose children are outdated because a Lazy generated new ones. */
   readonly stale = new Set<string>();
-  /** Commands whose definition was edited and must be fetched again. */
+  /** Commands that must be fetched again: edited ones, and those that are done without running. */
   readonly edited = new Set<string>();
   /** Pending nodes by the path for which they wait; "" for none. */
   private readonly waiting = new Map<string, Set<TreeNode>>();
@@ -153,7 +154,7 @@ export class TreeModel {
       return;
     }
     if (isFinished(node.state) !== isFinished(change.state)) this.forgetWaits(change.path);
-    if (isEdit(node, change)) this.edited.add(node.path);
+    if (isEdit(node, change) || isFromCache(node, change)) this.edited.add(node.path);
     if (applyChange(node, change)) {
       this.markLazyStale(node);
     }

@@ -1,0 +1,54 @@
+"""Commands from the cache, stale ones, and the cost of each pipeline, in the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import agent_api, eventually
+from system.web.scripts import launch
+
+if TYPE_CHECKING:
+    from support.browser import Viewer
+
+pytestmark = pytest.mark.web
+
+#: The last command changes a file that the one before it has read.
+CACHED = """
+    raw = "/conducto/data/pipeline/raw"
+    with co.Serial(image="python:3.11-slim") as root:
+        co.Exec("echo built", name="build", cache=True)
+        co.Exec(f"mkdir -p {raw}; test -e {raw}/a || echo 1 > {raw}/a", name="fetch")
+        co.Exec(f"cat {raw}/a", name="report", cache=co.Cache(reads=["raw/"]))
+        co.Exec(f"echo 2 >> {raw}/a", name="change")
+"""
+
+
+def test_cached_and_stale_commands_are_marked_and_cost_has_a_chart(viewer: Viewer) -> None:
+    def run() -> str:
+        found = launch(viewer.person, CACHED, engine="docker")
+        path = f"/pipelines/{found}"
+        eventually(lambda: bool(agent_api(viewer.person, path)["settled"]), seconds=120)
+        return found
+
+    first, second = run(), run()
+
+    page = viewer.node(second, "/build")
+    expect(page.get_by_role("treeitem", name="build")).to_contain_text(f"from cache {first}")
+    expect(page.locator("[data-node-pane]")).to_contain_text(f"from cache, {first}")
+    expect(page.get_by_role("treeitem", name="report")).to_contain_text("stale: raw/a changed")
+    assert viewer.axe() == []
+
+    page.goto(f"{viewer.url}/p/{second}")
+    page.get_by_role("button", name="Rerun 1 stale").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rerun").click()
+    expect(page.get_by_role("treeitem", name="report")).not_to_contain_text("stale")
+
+    page.get_by_role("link", name="Program", exact=True).click()
+    bars = page.get_by_role("listbox", name="CPU time of each pipeline").get_by_role("option")
+    expect(bars).to_have_count(2)
+    expect(page.get_by_label("Cache")).to_contain_text("did not run")
+    expect(page.get_by_label("Partitions", exact=True)).to_contain_text("co.daily")
+    assert viewer.axe() == []

@@ -1,0 +1,51 @@
+import { Button } from "@/components/Button";
+import { StateIcon } from "@/components/StateIcon";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import type { Actions } from "@/run/actions/useActions";
+import type { PipelineSession } from "@/run/live/session";
+import { useStale } from "@/run/live/useStale";
+import styles from "@/run/overview/Overview.module.css";
+
+const SHOWN = 3;
+
+/** The commands whose files have changed since they ran, and the way to run them again. */
+export function Stale({ session, actions }: { session: PipelineSession; actions: Actions }) {
+  const found = [...useStale(session)];
+  if (found.length === 0) return null;
+  const more = found.length - SHOWN;
+  return (
+    <section className={styles.section} aria-label="Stale commands">
+      <h3>
+        <StateIcon state="stale" /> {plural(found.length, "stale command")}
+        <span className={styles.note}>files that they read have changed since</span>
+      </h3>
+      <ul>
+        {found.slice(0, SHOWN).map(([path, name]) => (
+          <li key={path}>
+            <a href={pipelineUrl(session.id, path)} onClick={followLink}>
+              {visible(path)}
+            </a>{" "}
+            <span className="muted">
+              <code>{visible(name)}</code> changed
+            </span>
+          </li>
+        ))}
+        {more > 0 ? <li className="muted">{`${more.toLocaleString("en")} more`}</li> : null}
+      </ul>
+      <Button
+        disabled={actions.busy}
+        onClick={() =>
+          void actions.nodes(
+            "rerun",
+            found.map(([path]) => path),
+            true,
+          )
+        }
+      >
+        {`Rerun ${found.length.toLocaleString("en")} stale`}
+      </Button>
+    </section>
+  );
+}
