@@ -9,7 +9,6 @@ import pytest
 from tests.functions.workers.test_usage import DAY, OCTOBER, run, usage
 
 from chalicelib.billing.metering import StorageMetering
-from chalicelib.run.deletion import PipelineDeletion
 from conducto_core.billing.model import CostParams, PipelineCost
 from conducto_core.billing.rules import GB, Stored, month_shares, storage_dollars
 from conducto_core.installation.names import pipeline_directory
@@ -73,7 +72,7 @@ def test_files_are_charged_from_launch_to_deletion(world: World) -> None:
     assert [(p.program, p.pipelines) for p in usage(world).programs] == [("/src/train.py", 1)] * 2
 
     world.now += 10 * DAY
-    PipelineDeletion(world.engine).request(ME.org, pipeline, ME.user)
+    world.services.deletion.request(ME.org, pipeline, ME.user)
     deleted = sum(spent.storage_dollars for spent in usage(world).months)
     assert deleted == pytest.approx(2 * files, rel=0.03)
 

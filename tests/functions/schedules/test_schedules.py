@@ -31,6 +31,11 @@ def office(**more: object) -> tuple[Office, str, dict[str, str]]:
     return made, ann, {"kind": "template", "pipeline": pipeline}
 
 
+def serve(made: Office) -> int:
+    """Run the minute rule."""
+    return serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+
+
 def states(made: Office, token: str) -> list[tuple[str, str | None, str | None]]:
     _, found = made.call(ops.LIST_FIRINGS, token, name="hourly")
     return [(one["state"], one["pipeline"], one["why"]) for one in found["firings"]]
@@ -38,7 +43,7 @@ def states(made: Office, token: str) -> list[tuple[str, str | None, str | None]]
 
 def test_minute_rule_launches_once_with_the_permissions_of_the_owner() -> None:
     made, ann, what = office()
-    minute = partial(serve_schedules, made.world.engine)
+    minute = partial(serve, made)
     status, view = made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what})
     assert (status, view["schedule"]["owner"], len(view["times"])) == (200, "ann", 5)
 
@@ -63,7 +68,7 @@ def test_minute_rule_launches_once_with_the_permissions_of_the_owner() -> None:
 @pytest.mark.parametrize("until", [None, 1_772_366_400.0 + 7 * 86_400])
 def test_clock_that_was_ahead_silences_a_schedule_for_an_hour_at_most(until: float | None) -> None:
     made, ann, what = office()
-    minute = partial(serve_schedules, made.world.engine)
+    minute = partial(serve, made)
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "until": until})
     made.call(ops.PAUSE_SCHEDULE, ann, name="hourly")
     made.world.now += 400 * 86_400
@@ -94,7 +99,7 @@ def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None
     made.world.people.change(ORG, member, None, None)
     made.world.now += 20
 
-    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    serve(made)
 
     assert [state for state, *_ in states(made, bob)] == ["failed"]
     _, view = made.call(ops.GET_SCHEDULE, bob, name="hourly")
@@ -105,7 +110,7 @@ def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None
     _, view = made.call(ops.RESUME_SCHEDULE, bob, name="hourly")
     assert (view["schedule"]["owner"], view["schedule"]["paused"]) == ("bob", False)
     made.world.now += HOUR
-    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    serve(made)
     assert states(made, bob)[0][0] == "launched"
 
 
@@ -157,9 +162,9 @@ def test_run_of_schedules_stops_after_a_minute() -> None:
     made.world.now += 20
     schedules.slow = True
 
-    first = serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    first = serve(made)
     schedules.slow = False
-    second = serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    second = serve(made)
 
     assert 1 <= first <= 16
     assert second >= 24
@@ -197,7 +202,7 @@ def test_budget_of_a_schedule_is_that_of_pipelines_without_one(
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "budget": 5})
 
     made.world.now += 20
-    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    serve(made)
 
     ((_, launched, _),) = states(made, ann)
     with made.world.engine.reading(ORG, str(launched)) as live:
@@ -222,7 +227,7 @@ def test_secret_set_of_a_schedule_is_that_of_its_pipelines() -> None:
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "secret_set": "prod"})
 
     made.world.now += 20
-    serve_schedules(made.world.services.schedule_runner(), made.world.cloud.timing.clock)
+    serve(made)
 
     ((_, launched, _),) = states(made, ann)
     with made.world.engine.reading(ORG, str(launched)) as live:

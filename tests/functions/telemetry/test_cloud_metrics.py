@@ -32,7 +32,7 @@ def world(receiver: Collector) -> World:
 
 
 def metrics(world: World) -> Metrics:
-    return Metrics(world.engine, world.services.api(lambda _caller: None))
+    return world.services.metrics(world.services.api(lambda _caller: None))
 
 
 def caller(world: World, *permissions: str, org: str = ME.org) -> Identity | None:
