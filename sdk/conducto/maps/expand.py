@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from conducto.maps import ItemCall, fill
-from conducto.maps.names import NameTemplate
+from conducto.wire.item_names import NameTemplate
 from conducto.results import converted, value_of
 from conducto.tree.native import parameters_of
 from conducto.tree.nodes import Parallel

@@ -64,6 +64,7 @@ class NodeBase:
         "_children",
         "_docker_run_args",
         "_env",
+        "_expansion",
         "_id",
         "_image",
         "_image_name",
@@ -222,6 +223,8 @@ class NodeBase:
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         self.map_options: Optional[MapOptions] = None  # of `conducto.map`
+        #: Returns the record by which the driver expands a map (`conducto.wire.expansions`).
+        self._expansion: Optional[Callable[[Any], Dict[str, Any]]] = None
         if isolate is not None:
             self.isolate = isolate
         if launch is not None:
