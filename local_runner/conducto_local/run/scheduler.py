@@ -33,6 +33,7 @@ from conducto_local.run.attempts import AttemptDependencies, Attempts
 from conducto_local.run.command import known_of
 from conducto_local.run.containers import Containers
 from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
+from conducto_local.run.expansions import Expansions
 from conducto_local.run.live_pipeline import ActiveAttempt, CacheInputs, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots, limits_from
@@ -108,6 +109,8 @@ class Scheduler:
                 self.cached_files,
             ),
         )
+        hide, finish = (lambda text: secrets.mask.text(text)), self.attempts.finish
+        self._expansions = Expansions(self._common, self.networks, hide, finish)
         self.images = self.attempts.images
         self._caches: Caches | None = None
         if cache is not None:
@@ -337,6 +340,9 @@ class Scheduler:
             live.tree.max_mem = size.mem
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active
+        if spec.expansion is not None:
+            self._common.tasks.spawn(self._expansions.run(active))
+            return
         self.contexts.need(active)
         if spec.cache is None or self._caches is None:
             self._admit(live, active)

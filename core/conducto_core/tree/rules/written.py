@@ -6,6 +6,7 @@ from typing import Any, Final
 from conducto.wire import approvals, fields, limits, named_limits
 from conducto.wire.caching import to_cache
 from conducto.wire.conditions import Condition, to_condition
+from conducto.wire.expansions import Expansion, to_expansion
 from conducto.wire.maps import MapOptions, to_options
 from conducto_core.errors import invalid
 from conducto_core.limits.rules import merged
@@ -139,6 +140,12 @@ def map_options(written: Form, *, is_exec: bool) -> MapOptions | None:
     if is_exec:
         raise ValueError("map is for a group, not for an Exec")
     return to_options(value)
+
+
+def expansion(written: Form, lazy_target: str | None) -> Expansion | None:
+    """Return what the driver needs to expand a map in the place of the command of its Lazy."""
+    value = written.get("expand")
+    return None if value is None or lazy_target is None else to_expansion(value)
 
 
 def budget(written: Form) -> float | None:
