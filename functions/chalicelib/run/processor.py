@@ -24,6 +24,7 @@ from chalicelib.images.poller import BuildPoller
 from chalicelib.people.port import Share
 from chalicelib.run.deferred_effects import DeferredExecutor
 from chalicelib.run.effects import EffectExecutor, PendingEffects, effects_of
+from chalicelib.run.expansions import MapExpander
 from chalicelib.run.group_commit import Batch, GroupCommit
 from chalicelib.run.model import (
     Changed,
@@ -110,6 +111,7 @@ class CommandProcessor:
             reading=self.reading,
             slots=self.slots,
             look_again=self.look_again,
+            expand_maps=self.expand_maps,
         )
         self._effect_executor = EffectExecutor(
             cloud.records,
@@ -178,6 +180,15 @@ class CommandProcessor:
             self._snapshots_due.discard(pipeline_id)
             self._put_snapshot(org, pipeline_id)
         return result
+
+    def expand_maps(self, org: str, pipeline_id: str) -> None:
+        """Expand the maps of a pipeline that wait for it."""
+        expander = MapExpander(self.cloud.records, self.cloud.storage, self.builds)
+        with self.reading(org, pipeline_id) as live:
+            paths = tuple(live.expansions)
+        for path in paths:
+            decide = partial(expander.decide, path=path, clock=self.cloud.timing.clock)
+            self.submit(org, pipeline_id, decide)
 
     def look_again(self, org: str, pipeline_id: str) -> None:
         """Decide again about the commands of a pipeline that wait for equal ones."""

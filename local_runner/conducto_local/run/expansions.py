@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError
 from conducto_core.maps.rules import ExpansionError, expand_map
 from conducto_core.programs.rules.fingerprints import fingerprint
@@ -28,7 +29,7 @@ class Expansions:
     Args:
         common: The pipelines.
         networks: Handle a lost engine.
-        hide: Masks the values of secrets.
+        mask: Returns the mask of the values of secrets.
         finish: Ends an attempt, and puts its tree in place.
     """
 
@@ -36,12 +37,12 @@ class Expansions:
         self,
         common: SchedulerContext,
         networks: Networks,
-        hide: Callable[[str], str],
+        mask: Callable[[], Mask],
         finish: Callable[[ActiveAttempt, Result], None],
     ) -> None:
         self._common = common
         self._networks = networks
-        self._hide = hide
+        self._mask = mask
         self._finish = finish
 
     async def run(self, active: ActiveAttempt) -> None:
@@ -73,7 +74,7 @@ class Expansions:
         if not self._is_wanted(live, active):
             return
         if result.facts.message is not None:
-            result = result.with_message(self._hide(result.facts.message))
+            result = result.with_message(self._mask().text(result.facts.message))
         active.fingerprint = fingerprint(active.spec, "", None, "", results=active.results)
         self._write(active, output)
         self._finish(active, result)

@@ -109,8 +109,9 @@ class Scheduler:
                 self.cached_files,
             ),
         )
-        hide, finish = (lambda text: secrets.mask.text(text)), self.attempts.finish
-        self._expansions = Expansions(self._common, self.networks, hide, finish)
+        self._expansions = Expansions(
+            self._common, self.networks, lambda: secrets.mask, self.attempts.finish
+        )
         self.images = self.attempts.images
         self._caches: Caches | None = None
         if cache is not None:

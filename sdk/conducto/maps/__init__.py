@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from conducto.inspection.signatures import node_type_of
-from conducto.wire.item_names import NameTemplate
 from conducto.tree import parameters
 from conducto.tree.lazy import Lazy
 from conducto.tree.native import command_words, parameters_of, problem_of
@@ -18,6 +17,7 @@ from conducto.tree.nodes import Exec, Node, Parallel, Serial
 from conducto.tree.references import ResultReference, word
 from conducto.tree.text import suggestion
 from conducto.wire import limits
+from conducto.wire.item_names import NameTemplate
 from conducto.wire.maps import MapOptions, to_options
 
 TYPE_CHECKING = False
@@ -229,7 +229,7 @@ def map(  # noqa: A001  (`co.map`)
         document["params"] = _template(given)
         document["map"] = options.to_wire()
         document["max_concurrent"] = max_concurrent
-        expansion = None if call.makes_trees else expansion_of(func, call, document)
+        expansion = None if call.makes_trees else expansion_of(func, call.parameter, document)
         _expand_later(group, func, document, expansion)
     else:
         group = Map(max_concurrent=max_concurrent)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from conducto.maps import ItemCall, fill
-from conducto.wire.item_names import NameTemplate
 from conducto.results import converted, value_of
 from conducto.tree.native import parameters_of
 from conducto.tree.nodes import Parallel
 from conducto.tree.references import ResultReference, found_in
+from conducto.wire.item_names import NameTemplate
 from conducto.wire.maps import to_options
 from conducto.wire.references import path_in, replaced
 

@@ -1,6 +1,6 @@
 """The record by which the driver expands a map over a result, without a container."""
 
-# ruff: noqa: PLC0415, SLF001
+# ruff: noqa: PLC0415
 # imports wait until they are needed; the modules of the tree share its nodes' slots.
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from conducto.inspection.codecs.base import Codec
     from conducto.inspection.signatures import Parameter
-    from conducto.maps import ItemCall
     from conducto.tree.nodes import Node
     from conducto.tree.wire_records import Memo
 
@@ -31,7 +30,7 @@ _LEFT_OUT = {"id": None, "skip": False, "callbacks": [], "is_notebook": False}
 
 
 def expansion_of(
-    func: Callable[..., Any], call: ItemCall, document: Mapping[str, Any]
+    func: Callable[..., Any], parameter: Parameter, document: Mapping[str, Any]
 ) -> Optional[Callable[[Memo], Dict[str, Any]]]:
     """Return the maker of the record; None: only the function's own process can expand the map.
 
@@ -39,14 +38,14 @@ def expansion_of(
 
     Args:
         func: The function.
-        call: Makes the commands.
+        parameter: The one that gets the item.
         document: That of the command that would expand the map (`conducto.maps.expand`).
     """
-    item = _item_of(func, call.parameter)
+    item = _item_of(func, parameter)
     if item is None:
         return None
     try:
-        node = _template(func, call, document)
+        node = _template(func, document)
     except (TypeError, ValueError):  # the command has the reason
         return None
     if node is None:
@@ -69,9 +68,7 @@ def expansion_of(
     return record
 
 
-def _template(
-    func: Callable[..., Any], call: ItemCall, document: Mapping[str, Any]
-) -> Optional[Node]:
+def _template(func: Callable[..., Any], document: Mapping[str, Any]) -> Optional[Node]:
     """Return a node with the place of the item in its command, and the parameters of each item."""
     from conducto.inspection.signatures import unwrapped
     from conducto.maps import ItemCall
@@ -79,7 +76,9 @@ def _template(
     from conducto.tree.wire_records import set_values
 
     code = getattr(unwrapped(func), "__code__", None)
-    where = {"file": ""} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
+    where = (
+        {"file": ""} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
+    )
     node: Any = ItemCall(func, document["fixed"], where).node_for(ANY_ITEM, 0)
     leave_blocks(node)
     set_values(node, document["params"])

@@ -1,12 +1,9 @@
 """Maps that the driver expands: the commands for the items of a list, without a container.
 
-The place of the item in the command is `conducto.wire.references.ITEM`. An item is converted as the function's process would
-convert it. Types that only this process knows, such as a dataclass, pass as JSON: it checks them
-when it reads its arguments. Standard library only, Python 3.8 and later.
+The place of the item in the command is `conducto.wire.references.ITEM`. An item is converted as the
+function's process would convert it. Types that only this process knows, such as a dataclass, pass
+as JSON: it checks them when it reads its arguments. Standard library only, Python 3.8 and later.
 """
-
-# ruff: noqa: PLC0415
-# imports wait until they are needed.
 
 from __future__ import annotations
 
@@ -153,9 +150,7 @@ def check_list(over: str, value: Any) -> None:
         TypeError: it is not a list.
     """
     if not isinstance(value, list):
-        raise TypeError(
-            f"the result of {over} is {type(value).__name__}, but a map needs a list"
-        )
+        raise TypeError(f"the result of {over} is {type(value).__name__}, but a map needs a list")
 
 
 def describe_items(count: int) -> str:

@@ -365,7 +365,6 @@ class _Resolver:
         env = read.env(written, above.env)
         is_exec = kind is NodeType.EXEC
         target = cb.lazy_target(written, path)
-        own_command = "command" in self._edits.get(path, ())
         where = pool_of_exec if is_exec else pool_below
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
@@ -419,7 +418,7 @@ class _Resolver:
             cache=cache,
             code=code,
             run_if=read.run_if(written),
-            expansion=None if own_command else read.expansion(written, target),
+            expansion=read.expansion(written, target),
         )
         is_auto = _is_auto(written, above)
         if is_auto:

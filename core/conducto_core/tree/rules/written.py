@@ -61,8 +61,10 @@ def tags(written: Form) -> tuple[str, ...]:
 
 
 def edited(written: Form, edit: Mapping[str, Any]) -> Form:
-    """Return a node with the changes of users."""
+    """Return a node with the changes of users; with another command, no driver expands a map."""
     laid_over = {**written, **edit}
+    if "command" in edit:
+        laid_over.pop("expand", None)
     return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
 
 
