@@ -14,7 +14,7 @@ from conducto.wire.references import ITEM
 from conducto_core.results.model import OutputSummary
 from support.cloud.world import ME, World
 from support.local import local_runner
-from support.trees import form, lazy, leaf, serial
+from support.trees import form, leaf, mapped, serial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 RUN = f'run() {{ cat "$RESULTS/item" >"$CONDUCTO_RUN_DIR/result"; echo "$1"; }}; run {ITEM}'
 SHOW = 'cat "$CONDUCTO_RUN_DIR/inputs"'
 PLAN = 'cat "$RESULTS/plan" >"$CONDUCTO_RUN_DIR/result"'
-ITEM_OF = {"name": "region", "kind": "json"}
 
 
-def mapped(at: str = "m", over: str = "/plan", **changes: Any) -> dict[str, Any]:
-    """Return the nodes of co.map over a result, whose own command must not run."""
-    node = {"type": "Exec", "command": RUN}
-    expand = {"over": over, "name": "{item.country}", "item": ITEM_OF, "node": node, **changes}
+def by_driver(**changes: Any) -> dict[str, Any]:
+    """Return a map whose own command must not run."""
     command = "echo the driver must not run it; exit 9"
-    made = lazy(at, command=command, results=[over], expand=expand)
-    return {**made, "map": expand.get("map", {})}
+    node = {"type": "Exec", "command": RUN}
+    return mapped(
+        "m", generate={"command": command}, **{"name": "{item.country}", "node": node, **changes}
+    )
 
 
 class Case(NamedTuple):
@@ -73,7 +72,7 @@ CASES = [
 
 def whole(case: Case) -> dict[str, Any]:
     use = leaf("use", command=SHOW, results=["/m"])
-    return serial(leaf("plan", command=PLAN), mapped(**case.changes), use)
+    return serial(leaf("plan", command=PLAN), by_driver(**case.changes), use)
 
 
 def ended(attempts: dict[str, AttemptRecord], outputs: dict[str, str], inputs: str) -> Ended:
