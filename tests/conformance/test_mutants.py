@@ -43,12 +43,6 @@ MUTANTS = [
         "if spec.approval is not None:",
     ),
     Mutant(
-        "a tree that a driver made does not become known to the run",
-        "asl.rules.machine",
-        "self.run_state.planned |= set(nodes)",
-        "pass",
-    ),
-    Mutant(
         "a Serial that should stop goes on, and the other way round",
         "run.rules.outcomes",
         "            return stop_on_error\n",
