@@ -1,8 +1,7 @@
-"""An agent is killed at its writes while a map is expanded: it is expanded once, and all items run."""
+"""An agent is killed at its writes while a map is expanded: once, and all of its items run."""
 
 import contextlib
 import json
-import time
 from itertools import count
 from pathlib import Path
 
