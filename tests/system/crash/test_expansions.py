@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+from base64 import b64decode
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from conducto_client import AgentUnreachableError, Client, HttpTransport
-from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_local.agent.files import AgentFiles
 from conducto_local.agent.launcher import (
     AgentStartError,
@@ -53,7 +54,7 @@ class Machine:
         with contextlib.suppress(AgentStartError, AgentUnreachableError):  # it dies too early
             endpoint = ensure_agent(self.home, command=[*command[:2], *mortal, *command[2:]])
             with Client(HttpTransport(endpoint)) as client:
-                client.run(self.pipeline)
+                client.control(self.pipeline, ControlRequest(action=Action.RUN))
         wait_for(lambda: self.mark.exists() or self.ended(), 60)
         died = self.mark.exists()
         if died:
@@ -73,11 +74,11 @@ class Machine:
         """Check after the last agent that the map was expanded once."""
         with Client(HttpTransport(ensure_agent(self.home))) as client:
             if not client.get(self.pipeline).pipeline.armed:
-                client.run(self.pipeline)
+                client.control(self.pipeline, ControlRequest(action=Action.RUN))
             wait_for(self.ended, 60)
             states = {node.path: str(node.state) for node in client.tree(self.pipeline)}
             attempts = client.attempts(self.pipeline, "/m/Generate")
-            output = b"".join(client.output(self.pipeline, "/m/Generate"))
+            output = b64decode(client.log(self.pipeline, "/m/Generate").data)
         items = {f"/m/Execute/{name}": "done" for name in NAMES}
         rest = ("/", "/plan", "/m", "/m/Generate", "/m/Execute", "/use")
         assert states == {**dict.fromkeys(rest, "done"), **items}
