@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from conducto.wire.expansions import describe_items, expanded
-from conducto_core.command.environment import inputs_text
-from conducto_core.results.rules import names_in
+from conducto_core.results.rules import inputs_text, names_in
 from conducto_core.tree.model import NodeSpec
 
 

@@ -250,7 +250,7 @@ class NodeSpec:
 
     @property
     def has_command(self) -> bool:
-        """Whether a worker runs it: it is no group, no approval, and no map for the driver."""
+        """Whether a worker runs it, which no group, approval or expansion of a map needs."""
         is_exec = self.type is NodeType.EXEC
         return is_exec and self.approval is None and self.expansion is None
 

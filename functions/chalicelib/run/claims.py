@@ -24,12 +24,13 @@ from conducto.wire.launching import TOKEN
 from conducto_core.api.operation import Permission
 from conducto_core.cache.rules import files_of, is_isolated
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
+from conducto_core.command.environment import ExecutionContext, command_env
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.programs.relaunch import fingerprint_in
 from conducto_core.results.rules import (
     MissingResultError,
     Source,
+    inputs_text,
     payload_of,
     read_sources,
     sources_of,

@@ -66,7 +66,7 @@ class MapExpander:
             failed = failed.model_copy(update={"fingerprint": known.print})
             if isinstance(known.made, ExpansionError):
                 raise known.made
-            key, images = self._trees.keep(live, node, form_of(known.made.document))
+            key, images = self._trees.keep_tree(live, node, form_of(known.made.document))
         except MissingResultError as error:
             return failed.model_copy(update={"cause": Cause.INPUT, "message": str(error)})
         except (ExpansionError, GeneratedTreeError, DefinitionError) as error:

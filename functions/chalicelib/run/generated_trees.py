@@ -69,7 +69,7 @@ class GeneratedTrees:
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
     ) -> tuple[str, tuple[BuiltImage, ...]]:
         """Store the tree that a Lazy generated, if it is valid; return its key and images."""
-        return self.keep(live, node, _form_of(self._packed(live, worker_id, call)))
+        return self.keep_tree(live, node, _form_of(self._packed(live, worker_id, call)))
 
     def _packed(self, live: CloudPipeline, worker_id: str, call: Report) -> bytes:
         packed = None if call.tree is None else _unpack(call.tree)
@@ -86,7 +86,7 @@ class GeneratedTrees:
             )
         return packed
 
-    def keep(
+    def keep_tree(
         self, live: CloudPipeline, node: LiveExec, definition: bytes
     ) -> tuple[str, tuple[BuiltImage, ...]]:
         """Store the tree of a node that generates one, if it is valid; return its key and images.

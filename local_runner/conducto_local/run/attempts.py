@@ -12,7 +12,7 @@ from conducto.wire.services import Service
 from conducto_core.cache.rules import files_of
 from conducto_core.cache.views import CachedFiles, View
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import ExecutionContext, inputs_text
+from conducto_core.command.environment import ExecutionContext
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
@@ -20,7 +20,7 @@ from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.records import records_in
-from conducto_core.results.rules import MissingResultError
+from conducto_core.results.rules import MissingResultError, inputs_text
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt

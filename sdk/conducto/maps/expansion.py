@@ -38,14 +38,14 @@ def expansion_of(
 
     Args:
         func: The function.
-        parameter: The one that gets the item.
+        parameter: The parameter that gets the item.
         document: That of the command that would expand the map (`conducto.maps.expand`).
     """
     item = _item_of(func, parameter)
     if item is None:
         return None
     try:
-        node = _template(func, document)
+        node = _template(func, parameter, document)
     except (TypeError, ValueError):  # the command has the reason
         return None
     if node is None:
@@ -68,21 +68,27 @@ def expansion_of(
     return record
 
 
-def _template(func: Callable[..., Any], document: Mapping[str, Any]) -> Optional[Node]:
+def _template(
+    func: Callable[..., Any], parameter: Parameter, document: Mapping[str, Any]
+) -> Optional[Node]:
     """Return a node with the place of the item in its command, and the parameters of each item."""
-    from conducto.inspection.signatures import unwrapped
-    from conducto.maps import ItemCall
+    from conducto.tree.nodes import Exec
     from conducto.tree.structure import leave_blocks
     from conducto.tree.wire_records import set_values
 
-    code = getattr(unwrapped(func), "__code__", None)
-    where = (
-        {"file": ""} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
-    )
-    node: Any = ItemCall(func, document["fixed"], where).node_for(ANY_ITEM, 0)
+    arguments = {parameter.name: ANY_ITEM, **document["fixed"]}
+    node: Any = Exec(func, params=place_of(func), **arguments)
     leave_blocks(node)
     set_values(node, document["params"])
     return node if node.command.count(ITEM) == 1 else None
+
+
+def place_of(func: Callable[..., Any]) -> Dict[str, Any]:
+    """Return the node parameters with the file and the line of a function."""
+    from conducto.inspection.signatures import unwrapped
+
+    code = getattr(unwrapped(func), "__code__", None)
+    return {} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
 
 
 def _item_of(func: Callable[..., Any], parameter: Parameter) -> Optional[ItemParameter]:

@@ -154,7 +154,7 @@ def check_list(over: str, value: Any) -> None:
 
 
 def describe_items(count: int) -> str:
-    """Return what a map was expanded to, for people."""
+    """Return the number of items of a map, for people."""
     return f"{count:,} {'item' if count == 1 else 'items'}"
 
 

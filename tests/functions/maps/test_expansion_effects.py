@@ -37,7 +37,7 @@ class Launched:
         self.world.running()["/plan"].finish(exit_code=0, outputs=OutputSummary(result=len(data)))
 
     def serve(self) -> None:
-        """Execute what is deferred, and let workers poll."""
+        """Execute deferred effects, and let workers poll."""
         for _ in range(5):
             self.background.run_all()
             self.world.serve()
@@ -90,7 +90,7 @@ def test_repeated_expansion_changes_nothing(world: World) -> None:
     assert pipeline.runs() == 2
 
 
-def test_list_that_is_made_again_meanwhile_is_the_one_that_counts(world: World) -> None:
+def test_map_uses_the_newest_list(world: World) -> None:
     pipeline = Launched(world, ["old"])
     world.control(pipeline.id, "pause")
     world.control(pipeline.id, "rerun", "/plan")

@@ -145,7 +145,7 @@ def map_options(written: Form, *, is_exec: bool) -> MapOptions | None:
 
 
 def expansion(written: Form, lazy_target: str | None) -> Expansion | None:
-    """Return what the driver needs to expand a map in the place of the command of its Lazy."""
+    """Return the expansion of a map that the driver makes in the place of a command, or None."""
     value = written.get("expand")
     return None if value is None or lazy_target is None else to_expansion(value)
 
