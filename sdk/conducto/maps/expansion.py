@@ -26,7 +26,7 @@ _NUMBERS = {int: "int", float: "float", bool: "bool"}
 #: Types with parts, whose values are written as JSON.
 _PARTS = (arrays.Array, arrays.Tuple, arrays.Dict, records.Record, records.Pydantic)
 #: Values of a node's record that every node has.
-_LEFT_OUT = {"id": None, "skip": False, "callbacks": [], "is_notebook": False}
+_LEFT_OUT: Dict[str, Any] = {"id": None, "skip": False, "callbacks": [], "is_notebook": False}
 
 
 def expansion_of(

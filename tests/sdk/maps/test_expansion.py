@@ -204,7 +204,7 @@ def test_invalid_records_are_refused(changes: dict[str, Any]) -> None:
         to_expansion({**wire, **changes})
 
 
-def test_template_is_no_node_of_a_block(capsys: pytest.CaptureFixture[str]) -> None:
+def test_template_stays_outside_of_an_open_block(capsys: pytest.CaptureFixture[str]) -> None:
     with co.Serial(image="busybox") as root:
         root["plan"] = step = co.Exec(plan)
         root["m"] = co.map(texts, step.result, params=co.Params(cpu=2))
