@@ -107,7 +107,7 @@ def to_expansion(wire: Any) -> Expansion:
         raise ValueError(f"expand is not the expansion of a map: {error!r}") from None
     if item.kind not in KINDS or not isinstance(item.name, str):
         raise ValueError(f"expand: the kind of an item must be one of {KINDS}, got {item.kind!r}")
-    if "/" not in expansion.over or str(node.get("command")).count(ITEM) != 1:
+    if not str(expansion.over).startswith("/") or str(node.get("command")).count(ITEM) != 1:
         raise ValueError("expand must name a result, and have one place for the item")
     return expansion
 
