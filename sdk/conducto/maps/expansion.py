@@ -76,8 +76,9 @@ def _template(
     from conducto.tree.structure import leave_blocks
     from conducto.tree.wire_records import set_values
 
+    make: Any = Exec
     arguments = {parameter.name: ANY_ITEM, **document["fixed"]}
-    node: Any = Exec(func, params=place_of(func), **arguments)
+    node: Any = make(func, params=place_of(func), **arguments)
     leave_blocks(node)
     set_values(node, document["params"])
     return node if node.command.count(ITEM) == 1 else None
