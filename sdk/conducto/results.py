@@ -191,8 +191,10 @@ def converted(parameter: Parameter, data: Any) -> Any:
     Raises:
         CodecError: They do not fit the type.
     """
+    from conducto.inspection.codecs.parameter import Untyped
+
     codec: Any = parameter.codec if parameter.annotated else None
-    return codec.from_json(data) if hasattr(type(codec), "from_json") else data
+    return data if codec is None or isinstance(codec, Untyped) else codec.from_json(data)
 
 
 def metric(name: str, value: Optional[float], step: Optional[float] = None) -> None:

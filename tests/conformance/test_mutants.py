@@ -31,6 +31,18 @@ MUTANTS = [
         "return self._wait(scope, part, ok)",
     ),
     Mutant(
+        "a worker is asked to expand a map",
+        "asl.rules.compiler",
+        "if part.waits or (is_exec and not part.spec.has_command):",
+        "if part.waits or part.spec.approval is not None:",
+    ),
+    Mutant(
+        "a worker is awaited for a map that expands out of turn",
+        "asl.rules.compiler",
+        "if not spec.has_command:",
+        "if spec.approval is not None:",
+    ),
+    Mutant(
         "a Serial that should stop goes on, and the other way round",
         "run.rules.outcomes",
         "            return stop_on_error\n",

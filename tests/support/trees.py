@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from conducto.wire.approvals import to_wire
+from conducto.wire.references import ITEM
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
@@ -49,6 +50,23 @@ def lazy(name: str | None = None, **params: Any) -> dict[str, Any]:
     )
 
 
+#: The parameter of an item that is any JSON value.
+ANY_ITEM = {"name": "x", "kind": "json"}
+
+
+def mapped(
+    at: str | None = None, over: str = "/plan", *, generate: Any = None, **expand: Any
+) -> dict[str, Any]:
+    """Return the nodes of co.map over a result, which the driver expands.
+
+    ``at``: its name; ``generate``: parameters of its Generate.
+    """
+    node = {"type": "Exec", "command": f"true {ITEM}"}
+    written = {"over": over, "name": "{item}", "item": ANY_ITEM, "node": node, **expand}
+    made = lazy(at, results=[over], expand=written, **(generate or {}))
+    return {**made, "map": written.get("map", {})}
+
+
 def _named(children: Iterable[Any]) -> list[tuple[str, dict[str, Any]]]:
     named = []
     for position, child in enumerate(children):
@@ -87,6 +105,7 @@ class Driver:
         self.tree = TreeState(self.pipeline)
         self.queued: dict[str, int] = {}
         self.asking: dict[str, int] = {}
+        self.expanding: dict[str, int] = {}
         self.running: dict[str, int] = {}
         self.stopping: set[str] = set()
         self.timers: dict[str, float] = {}
@@ -107,20 +126,24 @@ class Driver:
     def _execute(self, command: ev.Command) -> None:
         match command:
             case ev.Enqueue(path, attempt):
-                assert path not in self.queued
+                node = self.tree.nodes.get(path)
+                by_driver = node is not None and node.spec.expansion is not None
+                waiting = self.expanding if by_driver else self.queued
+                assert path not in waiting
                 assert path not in self.running
-                self.queued[path] = attempt
+                waiting[path] = attempt
             case ev.RequestApproval(path, attempt):
                 assert path not in self.asking
                 self.asking[path] = attempt
             case ev.Withdraw(path, attempt):
-                waiting = self.asking if path in self.asking else self.queued
+                places = (self.asking, self.expanding, self.queued)
+                waiting = next(place for place in places if path in place)
                 assert waiting.pop(path) == attempt
             case ev.Stop(path, attempt):
                 assert self.running[path] == attempt
                 self.stopping.add(path)
             case ev.EndAttempt(path, attempt, state, cause):
-                places = (self.queued, self.running, self.asking)
+                places = (self.queued, self.running, self.asking, self.expanding)
                 assert [place.pop(path) for place in places if path in place] == [attempt]
                 self.stopping.discard(path)
                 self.history.append((path, attempt, state, cause))
@@ -145,6 +168,13 @@ class Driver:
     def generate(self, path: str, nodes: dict[str, NodeSpec]) -> None:
         self.send(ev.TreeGenerated(path, nodes))
         self.finish(path)
+
+    def expand(self, path: str, nodes: dict[str, NodeSpec] | None) -> None:
+        """Expand a map, or fail to."""
+        if nodes is not None:
+            self.send(ev.TreeGenerated(path, nodes))
+        cause = Cause.LAZY if nodes is None else None
+        self.send(ev.AttemptFinished(path, self.expanding[path], cause))
 
     def run(self, outcome: Callable[[str, int], Cause | None] = lambda _p, _n: None) -> None:
         """Run everything that can run, one Exec at a time, in queue order."""
@@ -172,12 +202,14 @@ def check(driver: Driver) -> None:
     startable: set[str] = set()
     _expect(tree, tree.root, outcomes, startable, reachable=True)
     flying = {n.path for n in tree.in_flight(tree.root)}
-    assert flying == set(driver.queued) | set(driver.running) | set(driver.asking)
+    waiting = set(driver.queued) | set(driver.asking) | set(driver.expanding)
+    assert flying == waiting | set(driver.running)
     if tree.armed:
         assert not startable, f"could run and does not: {startable}"
     else:
         assert not driver.queued
         assert not driver.asking
+        assert not driver.expanding
 
 
 def _expect(

@@ -1,4 +1,4 @@
-"""What is known about a program from its earlier launches: durations and the use of memory."""
+"""The durations and the use of memory of a program in its earlier launches."""
 
 from __future__ import annotations
 

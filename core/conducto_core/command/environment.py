@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from conducto.wire.caching import IDENTITY, NODE_DATA
 from conducto_core.command.task_layout import DATA_MOUNTS
-from conducto_core.results.rules import MissingResultError, check_size
 from conducto_core.telemetry.rules.spans import trace_variables
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
@@ -82,34 +81,3 @@ def command_env(
         ),
     }
     return {k: v for k, v in env.items() if k not in IDENTITY} if isolated else env
-
-
-# ----------------------------------------------------------------------------------------
-# The file of inputs of a command: the results that it uses. No I/O.
-
-
-def inputs_text(results: Mapping[str, bytes]) -> str:
-    """Return the content of the file: ``{path: result}`` as JSON; empty without results.
-
-    Raises:
-        MissingResultError: a result is missing or incomplete, or they are too large.
-    """
-    parts = [f"{json.dumps(path)}:{_checked(path, data)}" for path, data in results.items()]
-    size = sum(map(len, parts))
-    check_size(size)
-    return f"{{{','.join(parts)}}}" if parts else ""
-
-
-def _checked(path: str, data: bytes) -> str:
-    if not data:
-        raise MissingResultError(
-            f"it uses the result of {path}, which has none: its function returned None, or a value "
-            f"that could not be kept (see the end of the stderr of {path})"
-        )
-    try:
-        json.loads(data)
-    except ValueError as error:
-        raise MissingResultError(
-            f"it uses the result of {path}, which is incomplete: {error}; run {path} again"
-        ) from error
-    return data.decode()

@@ -294,3 +294,34 @@ def _value(source: Source, results: list[bytes]) -> bytes:
         )
     kept = [each for each in results if each] if missing == "drop" else results
     return b"[" + b",".join(each or b"null" for each in kept) + b"]"
+
+
+# ----------------------------------------------------------------------------------------
+# The file of inputs of a command: the results that it uses.
+
+
+def inputs_text(results: Mapping[str, bytes]) -> str:
+    """Return the content of the file: ``{path: result}`` as JSON; empty without results.
+
+    Raises:
+        MissingResultError: a result is missing or incomplete, or they are too large.
+    """
+    parts = [f"{json.dumps(path)}:{_checked(path, data)}" for path, data in results.items()]
+    size = sum(map(len, parts))
+    check_size(size)
+    return f"{{{','.join(parts)}}}" if parts else ""
+
+
+def _checked(path: str, data: bytes) -> str:
+    if not data:
+        raise MissingResultError(
+            f"it uses the result of {path}, which has none: its function returned None, or a value "
+            f"that could not be kept (see the end of the stderr of {path})"
+        )
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise MissingResultError(
+            f"it uses the result of {path}, which is incomplete: {error}; run {path} again"
+        ) from error
+    return data.decode()

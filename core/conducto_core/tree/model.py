@@ -17,6 +17,7 @@ from typing import Any, Final
 from conducto.wire.approvals import Field
 from conducto.wire.buckets import Bucket
 from conducto.wire.conditions import Condition
+from conducto.wire.expansions import Expansion
 from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
@@ -197,6 +198,7 @@ class NodeSpec:
         result_names: The names by which the command knows them, if these differ: in a generated
             tree, paths from the root of that tree.
         run_if: The condition under which the node runs.
+        expansion: Of the Generate of a map that the driver expands, without a container; or None.
         map: Of a group whose children are the commands of a map, or of the Lazy of a map.
         callbacks: Own and inherited ones.
         handed_down: Callbacks that the nodes below inherit.
@@ -244,6 +246,13 @@ class NodeSpec:
     code: tuple[str, ...] = ()
     run_if: Condition | None = None
     auto_mem: str = ""
+    expansion: Expansion | None = None
+
+    @property
+    def has_command(self) -> bool:
+        """Whether a worker runs it, which no group, approval or expansion of a map needs."""
+        is_exec = self.type is NodeType.EXEC
+        return is_exec and self.approval is None and self.expansion is None
 
     @property
     def shards_tests(self) -> bool:

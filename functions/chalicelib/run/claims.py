@@ -1,8 +1,7 @@
 """The decision about a task that a worker polled, and its command. The API commits it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 from chalicelib.billing.store import BillingPorts
@@ -10,28 +9,28 @@ from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.debug.plans import OUTER_OWNER
 from chalicelib.errors import Timing
 from chalicelib.limits.named_limits import ClaimedLimits, NamedLimits
-from chalicelib.logs.port import LogKey, LogStore
+from chalicelib.logs.port import LogStore
 from chalicelib.people.port import Identity, InUse
 from chalicelib.people.tokens import new_token
 from chalicelib.records import Records
 from chalicelib.run.model import Claimed, Input
+from chalicelib.run.results import reader_of
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
 from chalicelib.secrets.references import SecretReferences
 from chalicelib.workers.rules import WorkerEntry
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
-from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
 from conducto_core.cache.rules import files_of, is_isolated
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
+from conducto_core.command.environment import ExecutionContext, command_env
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.programs.relaunch import fingerprint_in
 from conducto_core.results.rules import (
-    Attempt,
     MissingResultError,
     Source,
+    inputs_text,
     payload_of,
     read_sources,
     sources_of,
@@ -50,9 +49,6 @@ from conducto_core.workers.model import (
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
 TOKEN_MARGIN = 600.0
-#: Results that are read at once, and ahead of the check of their size.
-_READERS = 16
-_READ_AHEAD = 256
 #: Returns the secrets of a command that was queued at a time.
 Secrets = Callable[[SecretAccess, float], InjectedSecrets]
 
@@ -223,20 +219,9 @@ class Claims:
         """Return ``{name: result}`` that a command uses; a request reads them once."""
         sources = tuple(sources_of(node.spec, live.tree.nodes))
         if (live.id, sources) not in self._read:
-            read = partial(self._read_all, live.id)
+            read = reader_of(self._logs, live.id)
             self._read = {(live.id, sources): read_sources(sources, read)}
         return {**self._read[live.id, sources], **payload_of(node.spec, live.pipeline.payload)}
-
-    def _read_all(self, pipeline_id: str, attempts: Sequence[Attempt]) -> Iterator[bytes]:
-        """Yield the results of attempts: those of a map are many."""
-
-        def read(each: Attempt) -> bytes:
-            key = LogKey(pipeline_id, each.path, each.number, "result")
-            return self._logs.read(key, 0, MAX_RESULT)
-
-        with ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(attempts), _READ_AHEAD):
-                yield from readers.map(read, attempts[start : start + _READ_AHEAD])
 
     def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
         built = live.images[node.spec.placement.image].built

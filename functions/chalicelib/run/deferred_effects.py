@@ -181,6 +181,7 @@ class DeferredExecutor:
         reading: Reading,
         slots: Slots,
         look_again: Callable[[str, str], object],
+        expand_maps: Callable[[str, str], object],
     ) -> None:
         self._records = records
         self._storage = storage
@@ -190,6 +191,7 @@ class DeferredExecutor:
         self._collector = collector
         self._invoke_background = invoke_background
         self._look_again = look_again
+        self._expand_maps = expand_maps
         self._submit = submit
         self._reading = reading
         self._slots = slots
@@ -215,9 +217,12 @@ class DeferredExecutor:
 
         If the time is short, another invocation is started for the rest.
         """
-        rest = effects.model_copy(update={"room": None, "ended": False, "looks": False})
-        if rest.are_any() or effects.looks:
+        alone = {"room": None, "ended": False, "looks": False, "expands": False}
+        rest = effects.model_copy(update=alone)
+        if rest.are_any() or effects.looks or effects.expands:
             try:
+                if effects.expands:
+                    self._expand_maps(effects.org, effects.pipeline_id)
                 if effects.looks:
                     self._look_again(effects.org, effects.pipeline_id)
                 if rest.are_any():

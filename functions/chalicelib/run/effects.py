@@ -292,6 +292,7 @@ def effects_of(
             builds=tuple(image.name for image in changes.builds),
             room=None if room is None else room.value,
             ended=ends_run(live, changes),
+            expands=changes.expands,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from typing import Any
 
 from chalicelib.images.builds import ImageBuilds, known_sources
 from chalicelib.installation import Installation
@@ -36,18 +37,26 @@ def _unpack(written: str) -> bytes:
         raise GeneratedTreeError(f"printed a broken tree: {error}") from error
 
 
-def _form_of(packed: bytes) -> bytes:
-    """Convert a tree from gzipped JSON to the form that is stored; raises `GeneratedTreeError`."""
-    if len(packed) > MAX_TREE:
-        raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
+def form_of(document: dict[str, Any]) -> bytes:
+    """Convert a printed tree to the form that is stored; raises `GeneratedTreeError`."""
     try:
-        return pack_form(from_wire_document(unpack_tree(packed)))
+        return pack_form(from_wire_document(document))
     except DefinitionError as error:
         raise GeneratedTreeError(str(error)) from error
     except ValueError as error:
         raise GeneratedTreeError(f"printed a broken tree: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise GeneratedTreeError(f"printed a broken tree: {error!r}") from error
+
+
+def _form_of(packed: bytes) -> bytes:
+    if len(packed) > MAX_TREE:
+        raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
+    try:
+        document = unpack_tree(packed)
+    except ValueError as error:
+        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
+    return form_of(document)
 
 
 class GeneratedTrees:
@@ -65,6 +74,9 @@ class GeneratedTrees:
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
     ) -> tuple[str, tuple[BuiltImage, ...]]:
         """Store the tree that a Lazy generated, if it is valid; return its key and images."""
+        return self.keep_tree(live, node, _form_of(self._packed(live, worker_id, call)))
+
+    def _packed(self, live: CloudPipeline, worker_id: str, call: Report) -> bytes:
         packed = None if call.tree is None else _unpack(call.tree)
         if call.tree_key is not None:
             if not call.tree_key.startswith(uploads_of(live.id, worker_id)):
@@ -77,7 +89,17 @@ class GeneratedTrees:
                 "printed no tree; a Lazy's function must return a node and be annotated "
                 "(-> co.Serial); a Lazy's command must print a serialised tree"
             )
-        definition = _form_of(packed)
+        return packed
+
+    def keep_tree(
+        self, live: CloudPipeline, node: LiveExec, definition: bytes
+    ) -> tuple[str, tuple[BuiltImage, ...]]:
+        """Store the tree of a node that generates one, if it is valid; return its key and images.
+
+        Raises:
+            GeneratedTreeError: It is not.
+            DefinitionError: It is not.
+        """
         form = unpack_form(definition)
         here = Pipeline(live.pipeline.nodes, live.pipeline.images, machines=live.pipeline.machines)
         tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)

@@ -171,6 +171,29 @@ class CacheDecided(PipelineEvent):
     waits: tuple[CacheWait, ...] = ()
 
 
+class MapExpanded(PipelineEvent):
+    """The items of a map became known, or the reason why there are none.
+
+    Attributes:
+        cause: Why it failed; None: it did not.
+        message: The reason.
+        tree_key: Key of its tree, if it did not fail.
+        images: Images that the tree needs.
+        output_bytes: Size of its output.
+        fingerprint: That of its inputs.
+    """
+
+    kind: Literal["map_expanded"] = "map_expanded"
+    path: str
+    attempt: int
+    cause: Cause | None = None
+    message: str | None = None
+    tree_key: str | None = None
+    images: tuple[BuiltImage, ...] = ()
+    output_bytes: int = 0
+    fingerprint: str | None = None
+
+
 class Reported(PipelineEvent):
     """A command ended.
 
@@ -398,6 +421,7 @@ Input = Annotated[
     | CacheDecided
     | Changed
     | Claimed
+    | MapExpanded
     | Reported
     | OutputsArrived
     | WorkerStarted

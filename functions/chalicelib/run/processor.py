@@ -19,6 +19,7 @@ from chalicelib.logs.port import Storage
 from chalicelib.records import Records
 from chalicelib.run.deferred_effects import DeferredExecutor
 from chalicelib.run.effects import EffectExecutor, PendingEffects, effects_of
+from chalicelib.run.expansions import MapExpander
 from chalicelib.run.group_commit import Batch, GroupCommit
 from chalicelib.run.model import (
     Changed,
@@ -42,7 +43,6 @@ from chalicelib.workers.slots import Decide, Slots, needed_room
 from conducto_core.asl.rules.machine import CompleteTask, MachineCommand, StartExecution
 from conducto_core.errors import NotFoundError
 from conducto_core.notifications.messages import masked
-from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.states import IN_FLIGHT
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline
@@ -93,7 +93,7 @@ class CommandProcessor:
         snapshot_every: int = SNAPSHOT_EVERY,
     ) -> None:
         self._records, self._installation, self._timing = records, installation, timing
-        self._secret_ports = secrets
+        self._storage, self._secret_ports = storage, secrets
         self._snapshot_every = snapshot_every
         self._staffing = Staffing(records, installation, timing.clock)
         self.builds = builds
@@ -117,6 +117,7 @@ class CommandProcessor:
             reading=self.reading,
             slots=self.slots,
             look_again=self.look_again,
+            expand_maps=self.expand_maps,
         )
         self._effect_executor = EffectExecutor(
             records,
@@ -181,6 +182,15 @@ class CommandProcessor:
             self._snapshots_due.discard(pipeline_id)
             self._put_snapshot(org, pipeline_id)
         return result
+
+    def expand_maps(self, org: str, pipeline_id: str) -> None:
+        """Expand the maps of a pipeline that wait for it."""
+        expander = MapExpander(self._records, self._storage, self.builds, self._installation)
+        with self.reading(org, pipeline_id) as live:
+            paths = tuple(live.expansions)
+        for path in paths:
+            decide = partial(expander.decide, path=path, clock=self._timing.clock)
+            self.submit(org, pipeline_id, decide)
 
     def look_again(self, org: str, pipeline_id: str) -> None:
         """Decide again about the commands of a pipeline that wait for equal ones."""
@@ -267,7 +277,10 @@ class CommandProcessor:
             contents = _contents(folded, batch, warm)
             written = self._staffing.staffed(live, contents, self.slots)
         changes = merged(folded.changes.values())
-        changes.new_notifications = self._masked(live, changes.new_notifications)
+        if changes.new_notifications:
+            ports = self._secret_ports
+            mask = inject(ports.vault, live.org, live.record.owner, ports.services).mask()
+            changes.new_notifications = [masked(each, mask) for each in changes.new_notifications]
         try:
             written = self._write(live, changes, written, batch)
         except PlanLimitError as error:
@@ -319,15 +332,6 @@ class CommandProcessor:
         stopped = surplus if written.withheld else surplus[:missing]
         spared = HealthChecked(time=self._timing.clock(), spared=stopped)
         return add(live, folded, Submitted(id=_new_id(), input=spared))
-
-    def _masked(
-        self, live: CloudPipeline, new_notifications: list[NotificationRecord]
-    ) -> list[NotificationRecord]:
-        if not new_notifications:
-            return new_notifications
-        secrets = self._secret_ports
-        mask = inject(secrets.vault, live.org, live.record.owner, secrets.services).mask()
-        return [masked(each, mask) for each in new_notifications]
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch

@@ -436,6 +436,7 @@ class Reconciler:
             pipeline_id=live.id,
             run=live.cloud_machine.run if late else None,
             workers=tuple(name for name in unlaunched if workers[name].launched <= last),
+            expands=any((live.in_flight.queued_at(p) or 0.0) <= last for p in live.expansions),
         )
         return found if found.are_any() else None
 

@@ -12,7 +12,7 @@ from conducto.wire.services import Service
 from conducto_core.cache.rules import files_of
 from conducto_core.cache.views import CachedFiles, View
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import ExecutionContext, inputs_text
+from conducto_core.command.environment import ExecutionContext
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
@@ -20,7 +20,7 @@ from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.records import records_in
-from conducto_core.results.rules import MissingResultError
+from conducto_core.results.rules import MissingResultError, inputs_text
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
@@ -173,23 +173,23 @@ class Attempts:
         try:
             await self._run(active, engine_context)
         except WorkerLostError as error:
-            self._finish(active, Result.failed(Cause.WORKER_LOST, str(error), started=False))
+            self.finish(active, Result.failed(Cause.WORKER_LOST, str(error), started=False))
         except ServiceError as error:
             await self._service_failed(active, error)
         except WorkerStartError as error:
-            self._finish(active, Result.failed(Cause.IMAGE, str(error)))
+            self.finish(active, Result.failed(Cause.IMAGE, str(error)))
         except EngineError as error:
             self._means.engines.lost(active.live, error)
-            self._finish(active, Result.failed(Cause.WORKER_LOST, str(error)))
+            self.finish(active, Result.failed(Cause.WORKER_LOST, str(error)))
         except OSError as error:  # such as too many open files
             message = f"the agent could not run it: {error}"
             failed = Result.failed(Cause.WORKER_LOST, message, started=active.running)
-            self._finish(active, failed)
+            self.finish(active, failed)
         except Exception as error:
             # A bug in the runner must end this attempt, not the agent, and must be visible.
             logger.exception("attempt failed in the runner", extra={"path": active.spec.path})
             message = f"the runner failed (details in agent.log): {error!r}"
-            self._finish(active, Result.failed(Cause.WORKER_LOST, message))
+            self.finish(active, Result.failed(Cause.WORKER_LOST, message))
         finally:
             view, active.view = active.view, None
             if view is not None:
@@ -207,7 +207,7 @@ class Attempts:
             active.results = await results_of(active, self._common.logs(live.id))
             active.inputs = inputs_text(active.results)
         except MissingResultError as error:
-            self._finish(active, Result.failed(Cause.INPUT, str(error)))
+            self.finish(active, Result.failed(Cause.INPUT, str(error)))
             return
         cache = files_of(spec, live.record)
         if cache is not None and active.view is None:
@@ -234,7 +234,7 @@ class Attempts:
             why = None if leaves or not lost else "it was lost while a command ran in it"
             self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
-            self._finish(active, result)
+            self.finish(active, result)
 
     def _wait(self, active: ActiveAttempt) -> None:
         """Make an attempt wait for its image again; it is requeued when the image is available."""
@@ -384,7 +384,7 @@ class Attempts:
         mask = (await self._means.secrets.delivery()).mask
         store_services(active, self._common.logs(active.live.id), mask, error.outputs)
         message = mask.text(str(error))
-        self._finish(active, Result.failed(Cause.SERVICE, message, started=False))
+        self.finish(active, Result.failed(Cause.SERVICE, message, started=False))
 
     async def _services(self, active: ActiveAttempt) -> tuple[Service, ...]:
         """Return the services of an attempt's container, with the values of their secrets.
@@ -403,7 +403,8 @@ class Attempts:
         except (SecretStoreError, ValueError) as error:
             raise ServiceError(str(error)) from error
 
-    def _finish(self, active: ActiveAttempt, result: Result) -> None:
+    def finish(self, active: ActiveAttempt, result: Result) -> None:
+        """End an attempt, unless it was ended from outside; put its tree in place."""
         live, spec = active.live, active.spec
         if active.gone or live.active_attempts.get(spec.path) is not active:
             return

@@ -33,6 +33,7 @@ from conducto_local.run.attempts import AttemptDependencies, Attempts
 from conducto_local.run.command import known_of
 from conducto_local.run.containers import Containers
 from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
+from conducto_local.run.expansions import Expansions
 from conducto_local.run.live_pipeline import ActiveAttempt, CacheInputs, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots, limits_from
@@ -107,6 +108,9 @@ class Scheduler:
                 self._note_inputs,
                 self.cached_files,
             ),
+        )
+        self._expansions = Expansions(
+            self._common, self.networks, lambda: secrets.mask, self.attempts.finish
         )
         self.images = self.attempts.images
         self._caches: Caches | None = None
@@ -337,6 +341,9 @@ class Scheduler:
             live.tree.max_mem = size.mem
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active
+        if spec.expansion is not None:
+            self._common.tasks.spawn(self._expansions.run(active))
+            return
         self.contexts.need(active)
         if spec.cache is None or self._caches is None:
             self._admit(live, active)

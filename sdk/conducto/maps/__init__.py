@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 from conducto.inspection.signatures import node_type_of
-from conducto.maps.names import NameTemplate
 from conducto.tree import parameters
 from conducto.tree.lazy import Lazy
 from conducto.tree.native import command_words, parameters_of, problem_of
 from conducto.tree.nodes import Exec, Node, Parallel, Serial
 from conducto.tree.references import ResultReference, word
 from conducto.wire import limits
+from conducto.wire.item_names import NameTemplate
 from conducto.wire.maps import MapOptions, to_options
 from conducto.wire.printable import suggestion
 
@@ -222,12 +222,15 @@ def map(  # noqa: A001  (`co.map`)
         )
     group: Any
     if isinstance(over, ResultReference):
+        from conducto.maps.expansion import expansion_of
+
         group = LazyMap(**{key: given.pop(key) for key in _OF_BOTH if key in given})
         document = {"over": over, "name": name, "fixed": dict(fixed or {})}
         document["params"] = _template(given)
         document["map"] = options.to_wire()
         document["max_concurrent"] = max_concurrent
-        _expand_later(group, func, document)
+        expansion = None if call.makes_trees else expansion_of(func, call.parameter, document)
+        _expand_later(group, func, document, expansion)
     else:
         group = Map(max_concurrent=max_concurrent)
         items = _checked(over)
@@ -253,15 +256,24 @@ def _data(item: Any, index: int) -> Any:
 
 
 def _template(params: Mapping[str, Any]) -> Dict[str, Any]:
+    from conducto.tree.structure import leave_blocks
     from conducto.tree.wire_records import template_of
 
-    return template_of(
-        Exec("true", file="", **{k: v() if callable(v) else v for k, v in params.items()})
-    )
+    node = Exec("true", file="", **{k: v() if callable(v) else v for k, v in params.items()})
+    leave_blocks(node)
+    return template_of(node)
 
 
-def _expand_later(group: Node, func: Callable[..., Any], document: Mapping[str, Any]) -> None:
-    """Add the two parts of a Lazy: the command that expands the map, and its place."""
+def _expand_later(
+    group: Node,
+    func: Callable[..., Any],
+    document: Mapping[str, Any],
+    expansion: Optional[Callable[[Any], Dict[str, Any]]],
+) -> None:
+    """Add the two parts of a Lazy: the node that expands the map, and its place.
+
+    ``expansion``: lets the driver expand it; without it, the command of the node does.
+    """
     from conducto import callback
 
     known: List[ResultReference] = []
@@ -270,6 +282,7 @@ def _expand_later(group: Node, func: Callable[..., Any], document: Mapping[str, 
     text = word({k: v for k, v in document.items() if k not in empty}, known)
     generate = Exec(command_words("map-items", func, text))
     generate._references, generate._unfindable = known, problem_of(func)
+    generate._expansion = expansion
     group._attach("Generate", generate)
     group._attach("Execute", Parallel())
     generate.on_done(callback.deserialize_into_node(target=group["Execute"]))

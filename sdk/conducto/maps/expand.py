@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from conducto.maps import ItemCall, fill
-from conducto.maps.names import NameTemplate
+from conducto.maps.expansion import place_of
 from conducto.results import converted, value_of
 from conducto.tree.native import parameters_of
 from conducto.tree.nodes import Parallel
 from conducto.tree.references import ResultReference, found_in
+from conducto.wire.expansions import check_list
+from conducto.wire.item_names import NameTemplate
 from conducto.wire.maps import to_options
 from conducto.wire.references import path_in, replaced
 
@@ -34,19 +36,14 @@ def expand(func: Callable[..., Any], document: Mapping[str, Any]) -> Node:
         ValueError: two items have the same name, or an item does not fit its parameter.
         TypeError: the value is not a list.
     """
-    from conducto.inspection.signatures import unwrapped
     from conducto.tree.wire_records import set_values
 
     data = replaced(document["over"], value_of)
-    if not isinstance(data, list):
-        raise TypeError(
-            f"the result of {path_in(document['over'])} is {type(data).__name__}, but a map needs "
-            "a list"
-        )
-    code = getattr(unwrapped(func), "__code__", None)
-    where = {} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
+    check_list(path_in(document["over"]), data)
     known, fixed = parameters_of(func), document.get("fixed", {})
-    call = ItemCall(func, {name: _fixed(known[name], fixed[name]) for name in fixed}, where)
+    call = ItemCall(
+        func, {name: _fixed(known[name], fixed[name]) for name in fixed}, place_of(func)
+    )
     group = Parallel(max_concurrent=document.get("max_concurrent"))
     if not call.makes_trees:
         group.map_options = to_options(document.get("map", {}))

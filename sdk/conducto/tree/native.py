@@ -19,6 +19,7 @@ from conducto.inspection.codecs.parameter import ByDefault, Untyped
 from conducto.inspection.signatures import Signature, signature_of, unwrapped
 from conducto.tree.references import found_in, word
 from conducto.wire import paths
+from conducto.wire.references import ITEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from conducto.tree.references import ResultReference
 
 _MAX_SHOWN = 200  # characters of a value in a message
+#: An argument that a map replaces by each of its items.
+ANY_ITEM = object()
 _OF_EVERY_SCRIPT = ("help", "version")  # conducto.main answers them before it reads arguments
 
 
@@ -155,7 +158,7 @@ def command_of(
     """Return the command that calls ``func`` with these arguments, in a container.
 
     References to results among the arguments are added to ``references``; the command has marks in
-    their places (`conducto.wire.references`).
+    their places (`conducto.wire.references`). For `ANY_ITEM` it has `ITEM`.
 
     Raises:
         TypeError: the arguments do not fit the function's parameters or their annotations, or the
@@ -167,7 +170,9 @@ def command_of(
         parameter = native.signature.parameters[name]
         if value is None and parameter.has_default and parameter.default is None:
             continue  # like a missing argument
-        if found_in(value):
+        if value is ANY_ITEM:
+            parts.append(ITEM)
+        elif found_in(value):
             parts.append(shlex.quote(_reference(native, parameter, value, references)))
         else:
             parts.append(shlex.quote(_argument(native, parameter, value)))
@@ -287,6 +292,15 @@ def _unfit(native: _Native, parameter: Parameter, value: Any, reason: str) -> Ty
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+
+
+def flag_problem(func: Callable[..., Any], name: str) -> Optional[str]:
+    """Return why a bool cannot be passed for the parameter ``name``, or None if it can."""
+    try:
+        _check_flag(_find_source(func), name)
+    except CodecError as error:
+        return str(error)
+    return None
 
 
 def notebook_arguments(values: Mapping[str, Any]) -> str:

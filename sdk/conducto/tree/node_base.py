@@ -18,7 +18,18 @@ from conducto.wire.launching import LAUNCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+    from typing import (
+        Any,
+        Callable,
+        Dict,
+        Iterator,
+        List,
+        Mapping,
+        Optional,
+        Sequence,
+        Tuple,
+        Union,
+    )
 
     from typing_extensions import Self, Unpack
 
@@ -64,6 +75,7 @@ class NodeBase:
         "_children",
         "_docker_run_args",
         "_env",
+        "_expansion",
         "_id",
         "_image",
         "_image_name",
@@ -222,6 +234,8 @@ class NodeBase:
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         self.map_options: Optional[MapOptions] = None  # of `conducto.map`
+        #: Returns the record by which the driver expands a map (`conducto.wire.expansions`).
+        self._expansion: Optional[Callable[[Any], Dict[str, Any]]] = None
         if isolate is not None:
             self.isolate = isolate
         if launch is not None:

@@ -220,6 +220,12 @@ def note_unnamed(node: Linked) -> None:
         blocks[-1].unnamed.append(node)
 
 
+def leave_blocks(node: Linked) -> None:
+    """Forget an unnamed node that is only a template for others."""
+    for block in _blocks.get(()) or ():
+        block.unnamed = [each for each in block.unnamed if each is not node]
+
+
 def unattached(root: N) -> List[N]:
     """Return the unnamed nodes that were created in the blocks of a tree and never attached."""
     return [

@@ -139,7 +139,7 @@ def _set_values(node: NodeBase, memo: Memo) -> Record:
             for name, value in zip(_LATER, later)  # noqa: B905
             if value is not None and (value or name != "suppress_errors")
         )
-    record.update(_policies_of(node))
+    record.update(_policies_of(node, memo))
     if node._kind == "Serial" and node.stop_on_error is not None:
         record["stop_on_error"] = node.stop_on_error
     if is_exec:
@@ -161,7 +161,7 @@ def _place_of(node: NodeBase, memo: Memo) -> Record:
     return record
 
 
-def _policies_of(node: NodeBase) -> Record:
+def _policies_of(node: NodeBase, memo: Memo) -> Record:
     """Return the fields whose values are objects of the author API."""
     record: Record = {}
     if node._limits:
@@ -172,6 +172,8 @@ def _policies_of(node: NodeBase) -> Record:
         record["run_if"] = node._run_if.to_wire()
     if node.map_options is not None:
         record["map"] = node.map_options.to_wire()
+    if node._expansion is not None:
+        record["expand"] = node._expansion(memo)
     if node._services is not None:
         record["services"] = {
             name: None if each is None else each.to_wire() for name, each in node._services.items()
@@ -333,6 +335,8 @@ def from_record(record: Record) -> NodeBase:
     set_values(node, record)
     if "map" in record:
         node.map_options = to_options(record["map"])
+    if "expand" in record:
+        node._expansion = lambda _memo: record["expand"]
     if record.get("callbacks"):
         node._callbacks = [(event, list(literal)) for event, literal in record["callbacks"]]
     if record.get("is_notebook"):

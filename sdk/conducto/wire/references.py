@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE = "<result of ", ">"
 _MARK = "\x1f"
+#: The place of the item's word in the command of a map that the driver expands.
+ITEM = "\x1e"
 
 
 def mark(number: int, *, in_json: bool) -> str:

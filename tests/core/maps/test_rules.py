@@ -13,13 +13,13 @@ from conducto.wire.maps import GIVEN, MapOptions
 from conducto_core.asl.rules.machine import FAILED, CloudMachine, CompleteTask
 from conducto_core.asl.rules.naming import node_id
 from conducto_core.asl.rules.states import residual
-from conducto_core.command.environment import inputs_text
 from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import plan
 from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.rules import (
     Attempt,
     MissingResultError,
+    inputs_text,
     read_sources,
     sources_of,
 )

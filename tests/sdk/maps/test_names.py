@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conducto.maps.names import NameTemplate
+from conducto.wire.item_names import NameTemplate
 
 
 def names(template: str, *items: Any) -> list[str]:

@@ -18,7 +18,15 @@ from conducto_core.run.rules.machine import settled
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import Cloud
-from support.asl.random_trees import ask, decide, random_cause, random_tree, tolerate, wait
+from support.asl.random_trees import (
+    ask,
+    decide,
+    expand,
+    random_cause,
+    random_tree,
+    tolerate,
+    wait,
+)
 from support.trees import Driver, form, pipeline
 
 if TYPE_CHECKING:
@@ -66,6 +74,17 @@ class Game:
         self.cloud.finish(path, None if approve else Cause.REJECTED)
         self.compare()
 
+    def expand(self, path: str, *, fails: bool = False) -> None:
+        """Let both drivers expand a map, to a random tree."""
+        self.moves.append(f"{'fail to expand' if fails else 'expand'} {path}")
+        target = str(self.local.tree.nodes[path].spec.lazy_target)
+        nodes = None if fails else self._generated(target)
+        self.local.expand(path, nodes)
+        if nodes is not None:
+            self.cloud.generate(path, nodes)
+        self.cloud.finish(path, Cause.LAZY if fails else None)
+        self.compare()
+
     def finish(self, path: str, cause: Cause | None, result: bytes | None = None) -> None:
         """End a running Exec on both targets; a Lazy generates a random tree."""
         self.moves.append(f"finish {path} {cause}")
@@ -87,6 +106,7 @@ class Game:
         tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
         tolerate(tree, Random(len(self.moves)))
         decide(tree, Random(len(self.moves)))
+        expand(tree, Random(len(self.moves)))
         return resolve_generated(form(tree), target, here).nodes
 
     def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
@@ -96,6 +116,9 @@ class Game:
                 self.start(self.rng.choice(sorted(self.local.queued)))
             elif self.local.running:
                 self.finish(self.rng.choice(sorted(self.local.running)), cause(self.rng))
+            elif self.local.expanding:
+                path = self.rng.choice(sorted(self.local.expanding))
+                self.expand(path, fails=self.rng.random() < 0.1)
             elif self.local.tree.retrying:
                 self.send(ev.RetriesDue(tuple(self.local.tree.retrying)))
             elif self.local.asking:
@@ -164,6 +187,7 @@ def new_game(
         ask(written, Random(seed))
         wait(written, Random(seed))
         tolerate(written, Random(seed))
+        expand(written, Random(seed))
         if seed % 2 == 0:  # conditions skip so much that some other states are rare with them
             decide(written, Random(seed))
     tree = pipeline(written)
@@ -186,11 +210,15 @@ def _move(game: Game) -> None:
     choices += ["start"] * 3 if local.queued else []
     choices += ["finish"] * 4 if local.running else []
     choices += ["decide"] * 2 if local.asking else []
+    choices += ["expand"] * 3 if local.expanding else []
     match rng.choice(choices):
         case "start":
             game.start(rng.choice(sorted(local.queued)))
         case "decide":
             game.decide(rng.choice(sorted(local.asking)), approve=rng.random() < 0.7)
+        case "expand":
+            path = rng.choice(sorted(local.expanding))
+            game.expand(path, fails=rng.random() < 0.2)
         case "finish":
             game.finish(rng.choice(sorted(local.running)), random_cause(rng))
         case _:

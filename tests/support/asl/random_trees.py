@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conducto_core.run.model.states import Cause
-from support.trees import approve, lazy, leaf, parallel, serial
+from support.trees import approve, lazy, leaf, mapped, parallel, serial
 
 if TYPE_CHECKING:
     from random import Random
@@ -76,6 +76,16 @@ def _decide_below(node: dict[str, Any], path: str, rng: Random) -> None:
 
 def _has_result(node: dict[str, Any]) -> bool:
     return "command" in node and not (node.get("skip") or node.get("suppress_errors"))
+
+
+def expand(node: dict[str, Any], rng: Random) -> None:
+    """Make maps that the driver expands of some Lazies, in place."""
+    children = node.get("children", ())
+    if _is_lazy(node) and rng.random() < 0.4:
+        (_, by_driver), *_ = mapped()["children"]
+        children[0][1]["expand"] = by_driver["expand"]
+    for _, child in children:
+        expand(child, rng)
 
 
 def wait(node: dict[str, Any], rng: Random) -> None:

@@ -141,9 +141,10 @@ class GraphBuilder:
             return self._wait(scope, part, failed)
         if part.spec.awaits_tree:
             return _block(scope, part, failed)
-        if part.spec.approval is not None or part.waits:
+        is_exec = part.spec.type is NodeType.EXEC
+        if part.waits or (is_exec and not part.spec.has_command):
             return self._wait(scope, part, _block(scope, part, failed, role="a"))
-        if part.spec.type is NodeType.EXEC:
+        if is_exec:
             return self._wait(scope, part, self._exec(scope, part, ok, failed))
         if not part.children:  # skipped, with Execs in flight
             return self._wait(scope, part, ok)
@@ -187,7 +188,7 @@ class GraphBuilder:
         name = f"{node}.w.{part.id}"
         branch = Scope(name)
         ended = branch.name_of(End.OK)
-        if spec.approval is not None:
+        if not spec.has_command:
             return branch.finish(branch.add(name, states.wait_for_ever(ended)))
         state = states.wait_task(node, spec, self._resource(spec), ended)
         return branch.finish(branch.add(name, state))
@@ -285,8 +286,8 @@ def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed:
 def _block(scope: Scope, part: Part, failed: Go, *, role: str = "b") -> str:
     """Add a state that waits forever: this execution will not get the tree of a Lazy.
 
-    Neither will it get the decision about an approval, or the retry of a command after a delay:
-    those plan the rest again.
+    Neither will it get the decision about an approval, the expansion of a map, or the retry of a
+    command after a delay: those plan the rest again.
     """
     name = f"{part.id}.{role}"
     if name not in scope.states:

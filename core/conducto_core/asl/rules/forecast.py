@@ -459,7 +459,7 @@ def price_range(
     Raises:
         DefinitionError: a node is larger than any worker.
     """
-    execs = [spec for spec in pipeline.execs() if spec.approval is None]
+    execs = [spec for spec in pipeline.execs() if spec.has_command]
 
     def cost(seconds: Mapping[str, float]) -> float:
         pools = _pools(pipeline, execs, seconds, Conditions(max_workers), spot=None)

@@ -287,7 +287,7 @@ class Residual:
     awaited: tuple[NodeSpec, ...] = ()
 
     def leaves(self) -> Iterator[NodeSpec]:
-        """Yield the Execs that are left, in definition order: commands and approvals."""
+        """Yield the Execs that are left, in definition order, with those without a command."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -297,7 +297,7 @@ class Residual:
 
     def execs(self) -> Iterator[NodeSpec]:
         """Yield the commands that are left to run, in definition order."""
-        return (spec for spec in self.leaves() if spec.approval is None)
+        return (spec for spec in self.leaves() if spec.has_command)
 
     def tasks(self) -> Iterator[NodeSpec]:
         """Yield the commands left to run, and those in flight that are only awaited."""
@@ -307,7 +307,7 @@ class Residual:
             specs = node.awaited
             if node.spec.type is NodeType.EXEC and not (node.failed or node.waits):
                 specs = (*specs, node.spec)
-            yield from (spec for spec in specs if spec.approval is None)
+            yield from (spec for spec in specs if spec.has_command)
             stack.extend(node.children)
 
 

@@ -1,4 +1,4 @@
-"""The nodes of a tree with their states, and the counts of what is below them."""
+"""The nodes of a tree with their states, and for groups the counts of the nodes below."""
 
 from enum import Enum, auto
 from typing import Any, Literal

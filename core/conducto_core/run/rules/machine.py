@@ -512,7 +512,8 @@ class _Step:
     def _generated(self, event: ev.TreeGenerated) -> None:
         node = self.tree.exec_at(event.path)
         target = node.spec.lazy_target
-        if node.state is not State.RUNNING or target is None:
+        by_driver = node.spec.expansion is not None and node.state is State.QUEUED
+        if not (by_driver or node.state is State.RUNNING) or target is None:
             raise TransitionError(event.path, f"printed a tree while {node.state.value}")
         if node.stop_reason is None:
             self.tree.replace(target, event.nodes)

@@ -364,6 +364,7 @@ class _Resolver:
         placement = self._placement(written, above.placement)
         env = read.env(written, above.env)
         is_exec = kind is NodeType.EXEC
+        target = cb.lazy_target(written, path)
         where = pool_of_exec if is_exec else pool_below
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
@@ -405,7 +406,7 @@ class _Resolver:
             map=read.map_options(written, is_exec=is_exec),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
-            lazy_target=cb.lazy_target(written, path),
+            lazy_target=target,
             doc=read.text(written, "doc"),
             title=read.text(written, "title"),
             tags=read.tags(written),
@@ -417,6 +418,7 @@ class _Resolver:
             cache=cache,
             code=code,
             run_if=read.run_if(written),
+            expansion=read.expansion(written, target),
         )
         is_auto = _is_auto(written, above)
         if is_auto:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from conducto.wire import approvals, fields, limits, named_limits
 from conducto.wire.caching import to_cache
 from conducto.wire.conditions import Condition, to_condition
+from conducto.wire.expansions import Expansion, to_expansion
 from conducto.wire.maps import MapOptions, to_options
 from conducto_core.errors import invalid
 from conducto_core.limits.rules import merged
@@ -60,8 +61,10 @@ def tags(written: Form) -> tuple[str, ...]:
 
 
 def edited(written: Form, edit: Mapping[str, Any]) -> Form:
-    """Return a node with the changes of users."""
+    """Return a node with the changes of users; with another command, no driver expands a map."""
     laid_over = {**written, **edit}
+    if "command" in edit:
+        laid_over.pop("expand", None)
     return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
 
 
@@ -139,6 +142,12 @@ def map_options(written: Form, *, is_exec: bool) -> MapOptions | None:
     if is_exec:
         raise ValueError("map is for a group, not for an Exec")
     return to_options(value)
+
+
+def expansion(written: Form, lazy_target: str | None) -> Expansion | None:
+    """Return the expansion of a map that the driver makes in the place of a command, or None."""
+    value = written.get("expand")
+    return None if value is None or lazy_target is None else to_expansion(value)
 
 
 def budget(written: Form) -> float | None:

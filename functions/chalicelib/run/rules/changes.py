@@ -70,6 +70,7 @@ class PipelineChanges:
         released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
         cached: Attempts whose outcomes are stored in the cache, with their inputs.
         flights: ``(key, path, attempt)`` of ended attempts for which equal commands wait.
+        expands: A map waits for its expansion.
     """
 
     changes: list[ChangeRow] = field(default_factory=list)
@@ -83,6 +84,7 @@ class PipelineChanges:
     released: list[tuple[str, int]] = field(default_factory=list)
     cached: list[tuple[AttemptRecord, CacheInputs]] = field(default_factory=list)
     flights: list[tuple[str, str, int]] = field(default_factory=list)
+    expands: bool = False
 
 
 def in_one(usage: Sequence[WorkerUsage], number: int) -> list[WorkerUsage]:
@@ -120,6 +122,7 @@ def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
         whole.released += part.released
         whole.cached += part.cached
         whole.flights += part.flights
+        whole.expands |= part.expands
     return whole
 
 

@@ -34,6 +34,7 @@ class DeferredEffects(Record):
         ended: A run of it has ended: send its spans, and copy its output.
         copied: Number of attempts whose output is copied.
         unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
+        expands: Maps wait for their expansion.
         looks: Commands that wait for an equal one look into the cache again.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
         created: Number of machines that it created.
@@ -52,13 +53,14 @@ class DeferredEffects(Record):
     copied: int = 0
     unlimited: tuple[tuple[str, int], ...] = ()
     looks: bool = False
+    expands: bool = False
     machine: str | None = None
     created: int = 0
 
     def are_any(self) -> bool:
         """Return whether there is anything to do."""
         effects = (self.run, self.workers, self.replies, self.builds, self.room, self.unlimited)
-        return self.ended or self.looks or any(effects)
+        return self.ended or self.looks or self.expands or any(effects)
 
 
 class PipelineCheck(Record):

@@ -32,6 +32,7 @@ from chalicelib.run.model import (
     ImagesUpdated,
     Input,
     JournalEntry,
+    MapExpanded,
     OutputsArrived,
     Reported,
     SpendLimitReached,
@@ -151,7 +152,7 @@ class CloudPipeline(PipelineBudgets):
         self.crew.let_workers_go()
         return self.steps.effects
 
-    def _dispatch(self, event: Input) -> None:  # noqa: C901, PLR0912  one case per event
+    def _dispatch(self, event: Input) -> None:  # noqa: C901, PLR0912, PLR0915  one case per event
         match event:
             case ActionRequested():
                 self.record = changed(self.record, event.action, event.by, self.now)
@@ -162,6 +163,8 @@ class CloudPipeline(PipelineBudgets):
                 self.steps.decide_approval(event)
             case CacheDecided():
                 self.steps.follow_cache(event)
+            case MapExpanded():
+                self.steps.expand_map(event)
             case Changed():
                 self.record = changed(self.record, event.change, event.by, self.now)
             case Claimed():

@@ -43,7 +43,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 7
+VERSION = 8
 _PLAIN = (
     "number",
     "taken",
@@ -70,6 +70,7 @@ _PLAIN = (
     "lost_contexts",
     "spent",
     "children",
+    "expansions",
     "candidates",
     "same_commands",
     "flights",

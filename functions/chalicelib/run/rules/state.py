@@ -185,6 +185,7 @@ class CloudState(PipelineState):
             for ``/``, of ended workers with all of their time (`conducto_core.budgets.rules`).
         children: ``{id: (path, dollars, whether it has settled)}`` of children whose cost counts in
             a budget.
+        expansions: ``{path: attempt}`` of the queued nodes that expand maps.
         candidates: ``{path: attempt}`` of queued commands with a cache that is not decided.
         same_commands: ``{path: [holder, key of its flight]}`` of queued commands that wait for the
             outcome of an equal one.
@@ -243,6 +244,7 @@ class CloudState(PipelineState):
         self.fruitless = 0
         self.spent: dict[str, float] = {}
         self.children: dict[str, tuple[str, float, bool]] = {}
+        self.expansions: dict[str, int] = {}
         self.candidates: dict[str, int] = {}
         self.same_commands: dict[str, list[str]] = {}
         self.flights: dict[str, str] = {}

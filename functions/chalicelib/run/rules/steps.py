@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from chalicelib.budgets.rules import PipelineBudgets
-from chalicelib.run.model import ApprovalDecided, BuiltImage, CacheDecided, Reported
+from chalicelib.run.model import ApprovalDecided, BuiltImage, CacheDecided, MapExpanded
 from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.state import CloudImage
 from conducto_core.approvals.handlers import decision_end
@@ -127,7 +127,10 @@ class PipelineSteps:
         if node is None:
             return  # a Lazy discarded it in the same event; its withdrawal follows
         self._state.in_flight.queue(node.spec, command.attempt, command.mem, self._state.now)
-        if node.spec.cache is None:
+        if node.spec.expansion is not None:
+            self._state.expansions[command.path] = command.attempt
+            self.effects.expands = True
+        elif node.spec.cache is None:
             self._admit(node)
         else:
             self._state.candidates[command.path] = command.attempt
@@ -179,6 +182,7 @@ class PipelineSteps:
         return self._state.candidates.get(path) == attempt
 
     def _forget_decision(self, path: str) -> None:
+        self._state.expansions.pop(path, None)
         self._state.candidates.pop(path, None)
         self._state.same_commands.pop(path, None)
 
@@ -275,9 +279,23 @@ class PipelineSteps:
 
     # ---- generated trees ----------------------------------------------------------------------
 
-    def graft(self, node: LiveExec, report: Reported) -> None:
+    def expand_map(self, expanded: MapExpanded) -> None:
+        """End the attempt of a map that waited for its expansion; the rest is planned again."""
+        path = expanded.path
+        node = self._state.exec_in(path, expanded.attempt, State.QUEUED)
+        if node is None or path not in self._state.expansions:
+            return  # it was withdrawn, or expanded before
+        queued = self._state.in_flight[path]
+        self._state.in_flight[path] = changed_record(queued, fingerprint=expanded.fingerprint)
+        code = 0 if expanded.cause is None else None
+        size = expanded.output_bytes
+        self.ends[path] = AttemptEnd(code, expanded.message, output_bytes=size)
+        self.graft(node, expanded.tree_key, expanded.images)
+        self.finish(path, expanded.cause)
+
+    def graft(self, node: LiveExec, key: str | None, images: Iterable[BuiltImage]) -> None:
+        """Put the tree that a Lazy generated in place; ``key``: that of the tree, if any."""
         target = node.spec.lazy_target
-        key = report.tree_key
         if target is None or key is None:
             return
         form = unpack_form(self._state.tree_of(key))
@@ -285,7 +303,7 @@ class PipelineSteps:
         self._state.graft(target, tree)
         self._state.generated[target] = key
         self._state.know_images()
-        self.images_updated(report.images)
+        self.images_updated(images)
         self.follow(self._state.cloud_machine.generate(node.path, tree.nodes))
 
     # ---- images -------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ class PipelineWorkers:
         worker.metered += report.seconds
         self._state.spend(report.path, dollars_of(pool.size, report.seconds))
         if report.cause is None and node.stop_reason is None:
-            self._steps.graft(node, report)
+            self._steps.graft(node, report.tree_key, report.images)
         if report.not_stored is not None:
             self._steps.not_stored(report.path, report.not_stored)
         self._steps.ends[report.path] = AttemptEnd(

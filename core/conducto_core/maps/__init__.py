@@ -1,0 +1,1 @@
+"""Maps over results, which the driver expands."""
