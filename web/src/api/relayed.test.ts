@@ -11,6 +11,7 @@ const OF_THE_CLOUD = new Set([
   "agent",
   "whoAmI",
   "usage",
+  "cacheUsage",
   "launchFromGit",
   "activity",
 ]);

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
+import { parseReference } from "@/lib/references";
 import { duration, plural } from "@/lib/time";
 import styles from "@/programs/ProgramPage.module.css";
 import { useProgramTests } from "@/test_results/ProgramTests";
@@ -15,6 +16,8 @@ export function Unused({ pipelines }: { pipelines: readonly PipelineSummary[] })
   const cache = useQuery({
     queryKey: ["cache-usage", text],
     queryFn: ({ signal }) => api.cacheUsage({ text: text.slice(0, MAX_TEXT) }, signal),
+    // The cache of a linked agent is on its machine.
+    enabled: newest !== undefined && parseReference(newest.id).agent === null,
   }).data;
   const isPartitioned = pipelines.some(
     ({ pipeline: { partition, backfill } }) => partition !== null || backfill > 0,
