@@ -47,19 +47,27 @@ def test_idle_installation_has_no_hourly_cost(installation: dict[str, dict[str, 
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
 
 
+#: The kinds of file systems of `/conducto/data`; an installation has one.
+FILES = ("AWS::EFS::FileSystem", "AWS::S3Files::FileSystem")
+
+
 def test_data_stores_are_retained_and_encrypted(installation: dict[str, dict[str, Any]]) -> None:
     data = installation["data"]
-    kept = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::EFS::FileSystem")
+    kept = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", *FILES)
 
     for kind in kept:
-        (resource,) = resources(data, kind)
-        assert resource["DeletionPolicy"] == "Retain"
-        assert resource["UpdateReplacePolicy"] == "Retain"
-    (files,) = resources(data, "AWS::EFS::FileSystem")
-    assert files["Properties"]["Encrypted"] is True
-    (bucket,) = resources(data, "AWS::S3::Bucket")
-    assert bucket["Properties"]["BucketEncryption"]
-    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+        for resource in resources(data, kind):
+            assert resource["DeletionPolicy"] == "Retain"
+            assert resource["UpdateReplacePolicy"] == "Retain"
+    buckets = resources(data, "AWS::S3::Bucket")
+    for files in resources(data, FILES[0]):
+        assert files["Properties"]["Encrypted"] is True
+    assert sum(len(resources(data, kind)) for kind in FILES) == 1
+    # Files of S3 are objects of a second bucket.
+    assert len(buckets) == 1 + len(resources(data, FILES[1]))
+    for bucket in buckets:
+        assert bucket["Properties"]["BucketEncryption"]
+        assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     (table,) = resources(data, "AWS::DynamoDB::GlobalTable")
     assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True
     (replica,) = table["Properties"]["Replicas"]
@@ -81,12 +89,14 @@ def test_nothing_from_outside_reaches_a_worker(installation: dict[str, dict[str,
 def test_bucket_and_files_reject_unencrypted_transport(
     installation: dict[str, dict[str, Any]],
 ) -> None:
-    (files,) = resources(installation["data"], "AWS::EFS::FileSystem")
-    (policy,) = resources(installation["data"], "AWS::S3::BucketPolicy")
+    data = installation["data"]
+    files = resources(data, FILES[0])
+    policies = resources(data, "AWS::S3::BucketPolicy")
 
+    assert len(policies) == len(resources(data, "AWS::S3::Bucket"))
     for document in (
-        files["Properties"]["FileSystemPolicy"],
-        policy["Properties"]["PolicyDocument"],
+        *(each["Properties"]["FileSystemPolicy"] for each in files),
+        *(each["Properties"]["PolicyDocument"] for each in policies),
     ):
         denials = [s for s in document["Statement"] if s["Effect"] == "Deny"]
         assert any(s["Condition"]["Bool"]["aws:SecureTransport"] == "false" for s in denials)
@@ -385,9 +395,7 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
     """The longest values of roles and caches, which a further cache would exceed."""
     long = VARIANTS["everything set"] | {
         "pull_through": ",".join(f"registry{n}.io" for n in range(3)),
-        "task_roles": ",".join(
-            f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(10)
-        ),
+        "task_roles": ",".join(f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(8)),
     }
     assert from_mapping(long)
     with pytest.raises(SettingsError, match="fewer roles, classes, prefixes, queues or registries"):

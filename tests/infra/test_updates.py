@@ -27,7 +27,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("billing",),
             ("domain", "certificate"),
             ("identity", "identity_providers", "ses_identity"),
-            ("log_days", "ci_issuer", "log_bucket"),
+            ("log_days", "ci_issuer", "log_bucket", "buckets"),
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),

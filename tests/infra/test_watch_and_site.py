@@ -38,6 +38,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
     assert json.loads(parameter["Properties"]["Value"]) == {
         "alarm_email": "ops@example.org",
         "billing": "true",
+        "buckets": VARIANTS["everything set"]["buckets"],
         "certificate": VARIANTS["everything set"]["certificate"],
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",

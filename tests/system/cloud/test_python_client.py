@@ -92,12 +92,12 @@ def test_handles_work_in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     assert continued.wait(90, check=True) == "done"
     assert [len(pipeline[path].attempts()) for path in ("/a", "/b")] == [1, 2]
     assert pipeline["/b"].logs() == "from the client"
-    pipeline.skip("/b")
     named = """printf '{"name": "in"}' > $CONDUCTO_RUN_DIR/artifacts"""
     assert co.launch(tree(named), into=pipeline.id).wait(90, check=True) == "done"
     (artifact,) = pipeline["/b"].artifacts()
     token = {"Authorization": f"Bearer {os.environ['CONDUCTO_TOKEN']}"}
     assert requests.get(artifact.url, headers=token, timeout=60).content == b"from the client"
+    pipeline.skip("/b")
 
     monkeypatch.setenv("CONDUCTO_TOKEN", "cdo_expired")
     pipeline._target.close()
