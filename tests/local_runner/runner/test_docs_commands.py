@@ -21,6 +21,7 @@ NOT_HERE = {
     "python3 -m venv": "tests/functions/test_packaging.py installs the package",
     "pip install": "tests/functions/test_packaging.py installs the package",
     "$ python pipeline.py": "tests/system/docker/test_docs.py",
+    'python -c "import boto3': "tests/system/cloud/test_buckets.py",
     "python examples/": "tests/system/docker/test_examples.py",
     "python pipelines/ci.py": "it is the project's own checks",
     "conducto approve ID --set": "tests/local_runner/runner/test_approvals.py",
