@@ -58,8 +58,8 @@ _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
 #: Maximum characters of roles and caches in the environment of functions, which AWS limits to 4 KB,
 #: and characters of an address of ECR.
 MAX_VARIABLES, _ADDRESS_SIZE = 1200, 60
-#: Characters of the ids of a file system and its access point.
-_FILES_SIZE = 44
+#: Maximum characters of the ids of a file system and its access point, of 40 digits each.
+_FILES_SIZE = 90
 #: Maximum length of the settings, which are stored in one parameter of SSM.
 MAX_STORED = 4096
 #: Value of the setting ``data``.
