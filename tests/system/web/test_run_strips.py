@@ -70,7 +70,7 @@ def test_the_list_shows_how_earlier_runs_went_and_leads_to_them(viewer: Viewer) 
 
     page.go_back()
     program.get_by_role("link", name=TITLE, exact=True).click()
-    times = page.get_by_role("listbox", name="Time of each pipeline")
+    times = page.get_by_role("listbox", name="Time of each pipeline", exact=True)
     expect(times.get_by_role("option")).to_have_count(3)
     expect(page.get_by_role("region", name="Flaky nodes")).to_contain_text("1 of 3")
     comparison = page.get_by_role("region", name="Compare two pipelines")

@@ -41,9 +41,16 @@ const valueIn =
   };
 
 /** The sum of the shown pipelines, and the usual cost of one. */
-export function CostTotal({ cost, pipelines }: Props) {
+export function CostTotal({ cost, pipelines }: Omit<Props, "cost"> & { cost: ProgramCost | null }) {
+  // It keeps its place while it is loading.
+  if (cost === null) {
+    return (
+      <Total label="Cost" note="usually … a pipeline">
+        …
+      </Total>
+    );
+  }
   const { sum, usual } = sumOf(pipelines, valueIn(cost));
-  if (usual === null && sum === 0) return null;
   const { text } = cost.free ? SECONDS : DOLLARS;
   return (
     <Total

@@ -195,7 +195,7 @@ function Totals({ pipelines, newest, count, flaky, cost }: TotalsProps) {
           <StateLabel state={pipelineState(newest)} />
         </a>
       </Total>
-      {cost === null ? null : <CostTotal cost={cost} pipelines={pipelines.slice(0, count)} />}
+      <CostTotal cost={cost} pipelines={pipelines.slice(0, count)} />
       <Total label="Flaky nodes" note={flaky === undefined ? "" : lastOf(flaky.pipelines.length)}>
         {flaky === undefined ? "–" : flaky.flaky_count.toLocaleString("en")}
       </Total>
