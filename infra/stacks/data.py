@@ -18,6 +18,7 @@ from infra.settings import S3, Settings, as_context
 from infra.stacks.files import efs_files, s3_files
 from infra.stacks.network import NetworkStack
 from infra.stacks.people import People
+from infra.stacks.private_bucket import private_bucket
 
 
 class DataStack(Stack):
@@ -89,14 +90,9 @@ class DataStack(Stack):
         )
 
     def _bucket(self) -> s3.Bucket:
-        return s3.Bucket(
+        return private_bucket(
             self,
             "Bucket",
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.RETAIN,
             versioned=True,  # deleted and overwritten objects can be restored for a while
             # Pages download and upload files through presigned URLs, from any host name that the

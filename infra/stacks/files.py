@@ -11,6 +11,7 @@ from aws_cdk import aws_s3files as s3files
 
 from infra.settings import Settings
 from infra.stacks.network import NetworkStack
+from infra.stacks.private_bucket import private_bucket
 from infra.stacks.s3files import mount_targets, synchronising_role
 
 #: The services' prefixes of actions and ARNs: the actions of clients have the same names.
@@ -99,14 +100,9 @@ def efs_files(stack: Stack, settings: Settings, network: NetworkStack) -> DataFi
 
 def s3_files(stack: Stack, network: NetworkStack) -> DataFiles:
     """Create a file system of S3 Files over a bucket of its own."""
-    bucket = s3.Bucket(
+    bucket = private_bucket(
         stack,
         "FilesBucket",
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        enforce_ssl=True,
-        minimum_tls_version=1.2,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         removal_policy=RemovalPolicy.RETAIN,
         versioned=True,  # S3 Files requires it
         lifecycle_rules=[

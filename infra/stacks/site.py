@@ -24,6 +24,7 @@ from infra.settings import Settings, log_group
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 from infra.stacks.people import AppClient, sign_in_origin
+from infra.stacks.private_bucket import private_bucket
 
 #: Directory of the CloudFront functions.
 EDGE = Path(__file__).resolve().parent.parent / "edge"
@@ -114,14 +115,9 @@ class SiteStack(Stack):
         return self._settings.domain or self.distribution.distribution_domain_name
 
     def _bucket(self) -> s3.Bucket:
-        return s3.Bucket(
+        return private_bucket(
             self,
             "Site",
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.DESTROY,  # the bucket only holds copies
         )
 

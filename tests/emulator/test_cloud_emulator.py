@@ -153,7 +153,7 @@ def test_clock_of_stripe_stays_in_the_range_of_its_usage(
         (("stripe", "advance", "soon"), 2, "must be a time such as 30m or 2h, got 'soon'"),
         (("stripe",), 2, "stripe advance TIME"),
         (("status", "now"), 2, "status takes no arguments, got 'now'"),
-        (("up", "-c", "events=true"), 2, "must be one of "),
+        (("up", "-c", "events=true"), 2, "must be one of buckets, log_bucket, otlp_endpoint"),
         (("up", "-c", "log_bucket"), 2, "with '=', got 'log_bucket'"),
         (("up", "-c", "log_bucket=s3://logs"), 2, "log_bucket: 's3://logs' is not valid"),
         (("up", "-c", "otlp_endpoint=127.0.0.1:4318"), 2, "otlp_endpoint: '127.0.0.1:4318' is"),

@@ -398,7 +398,8 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
         "task_roles": ",".join(f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(7)),
     }
     assert from_mapping(long)
-    with pytest.raises(SettingsError, match=r"fewer roles, .* buckets or registries"):
+    refused = "fewer roles, classes, prefixes, queues, buckets or registries"
+    with pytest.raises(SettingsError, match=refused):
         from_mapping(long | {"pull_through": f"{long['pull_through']},registry3.io"})
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []

@@ -12,7 +12,7 @@ from conducto_core.run.model.states import FINISHED, Cause, State
 from conducto_core.run.rules.live_nodes import LiveGroup
 from conducto_core.run.rules.outcomes import Failure, FailureDecision, decide_failure, suppress
 from conducto_core.run.rules.tree_state import TreeState
-from conducto_core.tree.model import NodeSpec, ancestors
+from conducto_core.tree.model import NodeSpec, Pipeline, ancestors
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.store.sqlite import SqliteStore
@@ -73,9 +73,9 @@ def check_states(after: Aftermath) -> None:
     for path, node in after.tree.nodes.items():
         if path in told:
             assert (told[path].state, told[path].skipped) == (node.state, node.skipped), path
-    driver = Driver.__new__(Driver)
-    driver.tree, driver.queued, driver.running = after.tree, {}, {}
-    driver.asking, driver.expanding = {}, {}
+    specs = {path: node.spec for path, node in after.tree.nodes.items()}
+    driver = Driver(Pipeline(specs, {}), armed=False)
+    driver.tree = after.tree
     check(driver)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from conducto.wire.expansions import describe_items, expanded
+from conducto.wire.expansions import expanded
 from conducto_core.results.rules import inputs_text, names_in
 from conducto_core.tree.model import NodeSpec
 
@@ -47,4 +47,5 @@ def expand_map(spec: NodeSpec, results: Mapping[str, bytes]) -> ExpandedMap:
         document = expanded(expansion, items)
     except (ValueError, TypeError, RecursionError) as error:
         raise ExpansionError(str(error)) from error
-    return ExpandedMap(document, f"{describe_items(len(items))}\n".encode())
+    count = f"{len(items):,} {'item' if len(items) == 1 else 'items'}"
+    return ExpandedMap(document, f"{count}\n".encode())

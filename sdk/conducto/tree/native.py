@@ -19,6 +19,7 @@ from conducto.inspection.codecs.parameter import ByDefault, Untyped
 from conducto.inspection.signatures import Signature, signature_of, unwrapped
 from conducto.tree.references import found_in, word
 from conducto.wire import paths
+from conducto.wire.printable import shown_argument
 from conducto.wire.references import ITEM
 
 TYPE_CHECKING = False
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from conducto.inspection.signatures import Parameter
     from conducto.tree.references import ResultReference
 
-_MAX_SHOWN = 200  # characters of a value in a message
 #: An argument that a map replaces by each of its items.
 ANY_ITEM = object()
 _OF_EVERY_SCRIPT = ("help", "version")  # conducto.main answers them before it reads arguments
@@ -279,7 +279,8 @@ def _check_flag(native: _Native, name: str) -> None:
 
 
 def _unfit(native: _Native, parameter: Parameter, value: Any, reason: str) -> TypeError:
-    argument = f"Argument {parameter.name}={_shown(value)} {type(value)} for function {native.name}"
+    given = f"{parameter.name}={shown_argument(value)} {type(value)}"
+    argument = f"Argument {given} for function {native.name}"
     if not parameter.annotated:
         return TypeError(f"{argument} cannot be passed: {reason}")
     plain = reason.startswith("expected a") and isinstance(parameter.annotation, type)
@@ -287,11 +288,6 @@ def _unfit(native: _Native, parameter: Parameter, value: Any, reason: str) -> Ty
         f"{argument} is not compatible with expected type: {parameter.annotation}"
         f"{'' if plain else ': ' + reason}"
     )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
 
 
 def flag_problem(func: Callable[..., Any], name: str) -> Optional[str]:

@@ -11,9 +11,11 @@ import json
 import shlex
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from conducto.inspection.codecs.base import shown
 from conducto.wire.item_names import NameTemplate
 from conducto.wire.limits import check_nodes
 from conducto.wire.maps import GIVEN, MapOptions, to_options
+from conducto.wire.printable import shown_argument
 from conducto.wire.references import ITEM
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ KINDS = ("text", "int", "float", "bool", "plain", "json")
 _SPECIAL_FLOATS = ("NaN", "Infinity", "-Infinity")
 _EXPECTED = {"int": "an int", "float": "a float", "bool": "true or false"}
 _NONE = "None"
-_SHOWN = 80  # characters of a value in a message, as `conducto.inspection.codecs.base.shown`
-_MAX_SHOWN = 200  # of an argument, as `conducto.tree.native`
 _ROOT = "map"
 
 
@@ -153,11 +153,6 @@ def check_list(over: str, value: Any) -> None:
         raise TypeError(f"the result of {over} is {type(value).__name__}, but a map needs a list")
 
 
-def describe_items(count: int) -> str:
-    """Return the number of items of a map, for people."""
-    return f"{count:,} {'item' if count == 1 else 'items'}"
-
-
 def _converted(item: ItemParameter, data: Any, index: int) -> str:
     """Return the value of an item as text, or its flag; an empty text: no word is written.
 
@@ -191,7 +186,7 @@ def _text(item: ItemParameter, data: Any, index: int) -> str:
             raise _misfit(item, index, "a float", data) from None
     if kind == "plain":
         if data is None or isinstance(data, (list, dict)):
-            reason = f"{_shown(data)} is a {type(data).__name__}; annotate the parameter with its"
+            reason = f"{shown(data)} is a {type(data).__name__}; annotate the parameter with its"
             raise _unfit(item, index, data, f"{reason} type")
         return str(data)
     if kind == "json":
@@ -221,21 +216,14 @@ def _checked(item: ItemParameter, word: str, data: Any, index: int) -> str:
 
 
 def _misfit(item: ItemParameter, index: int, expected: str, data: Any) -> ValueError:
-    return ValueError(f"item {index} for {item.name}: expected {expected}, got {_shown(data)}")
+    return ValueError(f"item {index} for {item.name}: expected {expected}, got {shown(data)}")
 
 
 def _unfit(item: ItemParameter, index: int, data: Any, reason: str) -> ValueError:
-    text = repr(data)
-    text = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
-    argument = f"item {index}: Argument {item.name}={text} {type(data)} for function"
-    argument = f"{argument} {item.function}"
+    given = f"{item.name}={shown_argument(data)} {type(data)}"
+    argument = f"item {index}: Argument {given} for function {item.function}"
     if not item.annotation:
         return ValueError(f"{argument} cannot be passed: {reason}")
     return ValueError(
         f"{argument} is not compatible with expected type: {item.annotation}: {reason}"
     )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else " ".join(repr(value).split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto.wire.limits import check_name
+from conducto.wire.printable import shown_argument
 
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
@@ -22,7 +23,6 @@ _PATH = re.compile(r"(item|index)((?:\.[A-Za-z_]\w*|\[\d+\])*)$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 #: A name cannot contain a slash; this character looks like one.
 SLASH = "\u2215"
-_MAX_SHOWN = 200  # characters of an item in a message
 
 
 class NameTemplate:
@@ -78,11 +78,6 @@ def _value(path: str, item: Any, index: int) -> str:
         try:
             value = value[field] if field else value[int(number)]
         except (LookupError, TypeError):  # a text has no fields, a number neither
-            raise ValueError(f"item {index} has no {path}: {_shown(item)}") from None
+            raise ValueError(f"item {index} has no {path}: {shown_argument(item)}") from None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text.replace("/", SLASH)
-
-
-def _shown(item: Any) -> str:
-    text = repr(item)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

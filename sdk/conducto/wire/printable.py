@@ -8,10 +8,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Any, Iterable
 
 #: `difflib` is slow on more names than this.
 _NAMES_COMPARED = 3000
+_SHOWN = 200  # characters of a value in a message
 
 
 def printable(text: str) -> str:
@@ -28,6 +29,12 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return ``text`` as `printable` does, with its line ends kept."""
     return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def shown_argument(value: Any) -> str:
+    """Return an argument or an item for a message, shortened only if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def suggestion(wrong: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
