@@ -81,6 +81,8 @@ def pipeline() -> co.Parallel:
     return root
 co.main(default=pipeline)
 """
+#: Conducto may be a directory of PYTHONPATH, as in the container of ``pipelines/ci.py``.
+ENV = {"PATH": os.environ["PATH"], "TERM": "xterm", "PYTHONPATH": ":".join(sys.path)}
 WITH_COLORS = "\x1b[1;34m/\x1b[0m\n└─ \x1b[1;36mx\x1b[0m   a"
 
 
@@ -90,7 +92,7 @@ def run_on_terminal(script: Path, *argv: str, **env: str) -> str:
     with os.fdopen(theirs, "wb") as terminal:
         subprocess.run(
             [sys.executable, str(script), *argv],
-            env={"PATH": os.environ["PATH"], "TERM": "xterm", "PYTHONUTF8": "1", **env},
+            env={**ENV, "PYTHONUTF8": "1", **env},
             stdout=terminal,
             stderr=terminal,
             check=True,
@@ -123,7 +125,7 @@ def test_terminal_without_colors_gets_none(script: Path, env: dict[str, str]) ->
 def test_pipe_gets_no_colors(script: Path, argv: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, str(script), *argv],
-        env={"PATH": os.environ["PATH"], "TERM": "xterm"},
+        env=ENV,
         capture_output=True,
         check=True,
     )
