@@ -96,7 +96,8 @@ def test_git_works_in_the_copy(checkout: Path, tmp_path: Path) -> None:
 
 def test_index_that_is_not_understood_is_copied_as_it_is(checkout: Path, tmp_path: Path) -> None:
     index = checkout / ".git" / "index"
-    damaged = index.read_bytes()[:-1] + b"?"
+    whole = index.read_bytes()
+    damaged = whole[:-1] + bytes([whole[-1] ^ 1])
     git(checkout, "update-index", "--split-index")
     split = index.read_bytes()
 
