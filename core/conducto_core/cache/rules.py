@@ -131,6 +131,15 @@ _BUCKETS: Final = (
 _RUN_ARGS: Final = "it has docker_run_args, whose mounts and network are undeclared inputs"
 
 
+def caches_items(spec: NodeSpec, nodes: Mapping[str, NodeSpec]) -> bool:
+    """Return whether a node makes the items of a map, in the place of a command, with a cache."""
+    if spec.expansion is None or spec.lazy_target is None:
+        return False
+    written = spec.expansion.node.get("cache")
+    inherited = nodes[spec.lazy_target].cache is not None
+    return inherited if written is None else written is not False
+
+
 def switched_off(record: PipelineRecord) -> str | None:
     """Return why no command of a pipeline is cached, or None."""
     if record.engine == "process":

@@ -34,7 +34,11 @@ class LocalCache(LocalAccess):
     async def forecast(self, request: LaunchRequest) -> CachePlan:
         pipeline = await asyncio.to_thread(resolve, request.tree)
         record = new_record(next(ids_for(None)), request, pipeline)
-        used = {each.placement.image for each in pipeline.execs() if is_isolated(each, record)}
+        used = {
+            each.placement.image
+            for each in pipeline.execs()
+            if is_isolated(each, record) or each.expansion is not None
+        }
         engine_context = self._engine_contexts[request.engine]
         if used:
             await engine_context.open()
