@@ -149,10 +149,11 @@ class _Forecast:
             for item in items:
                 yield from self.decisions(item)
             return
+        whole = parent_of(spec.path) or "/"
         if items.fate is not ForecastFate.SKIPPED:
-            self._written.add_unknown(spec.path, _ANYTHING)
+            self._written.add_unknown(whole, _ANYTHING)
         if caches_items(spec, self._pipeline.nodes):
-            yield items.model_copy(update={"path": parent_of(spec.path) or "/"})
+            yield items.model_copy(update={"path": whole})
 
     def _items(self, spec: NodeSpec) -> Sequence[NodeSpec] | CacheForecast:
         """Return the items of a map, which are in the tree then; or why they are not known."""

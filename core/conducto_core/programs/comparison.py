@@ -48,7 +48,13 @@ from conducto_core.programs.rules.comparison import (
 )
 from conducto_core.programs.rules.fingerprints import CODE, code_of
 from conducto_core.programs.rules.programs import ProgramKey, program_key, program_of
-from conducto_core.programs.rules.why import changed_field, from_cache, nearest_attempt, why_of
+from conducto_core.programs.rules.why import (
+    changed_field,
+    from_cache,
+    nearest_attempt,
+    not_started,
+    why_of,
+)
 from conducto_core.results import handlers as metric_comparison
 from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
@@ -344,7 +350,7 @@ async def why(reader: WhyReader, params: WhyParams) -> Why:
     if node.attempts and node.attempts[-1].from_cache is not None:
         return from_cache(node.path, node.attempts[-1])
     if not started:
-        return Why(path=node.path, reason=f"has not run: {node.waits_for or node.state.value}")
+        return Why(path=node.path, reason=not_started(node))
     *earlier, newest = started
     candidates = [(id_, each) for each in reversed(earlier)]
     if not candidates:
