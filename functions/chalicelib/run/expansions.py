@@ -24,6 +24,9 @@ from conducto_core.results.rules import (
 from conducto_core.run.model.states import Cause, State
 from conducto_core.tree.model import NodeSpec
 
+#: Maximum number of items of a map, for which the memory of the function ``background`` suffices.
+MAX_ITEMS = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
@@ -88,7 +91,7 @@ class MapExpander:
             results |= payload_of(spec, live.pipeline.payload)
             made: ExpandedMap | ExpansionError
             try:
-                made = expand_map(spec, results)
+                made = expand_map(spec, results, MAX_ITEMS)
             except ExpansionError as error:
                 made = error
             print_ = fingerprint(spec, "", None, "", results=results)
