@@ -15,6 +15,7 @@ from tests.fakes.pipelines import MemorySecrets
 
 from chalicelib.logs.port import LogKey
 from conducto.wire.references import ITEM
+from conducto_core.cache.model import LineageParams
 from conducto_core.programs.history import WhyParams
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.params import PipelineParams, TreeParams
@@ -62,12 +63,14 @@ class Commands:
     Attributes:
         files: ``{name: list}`` of ``read NAME``, whose list may change while its text does not.
         failing: The codes of items that fail.
+        sizes: ``{code: result}`` of items whose result is not the size in the list.
         ran: ``plan``, ``use``, or the code of an item, in the order in which they ran.
         inputs: The results that ``use`` got last.
     """
 
     files: dict[str, Any] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     inputs: Any = None
 
@@ -88,7 +91,8 @@ class Commands:
             case [_, word]:
                 item = json.loads(word.partition("=")[2])
                 self.ran.append(item["code"])
-                return None if item["code"] in self.failing else json.dumps(item["size"])
+                size = self.sizes.get(item["code"], item["size"])
+                return None if item["code"] in self.failing else json.dumps(size)
         raise AssertionError(script)
 
 
@@ -141,6 +145,11 @@ class Target(ABC):
     def plan(self, tree: dict[str, Any]) -> CachePlan:
         found: CachePlan = self.call("plan_cache", LaunchRequest(tree=form(tree)))
         return found
+
+    def stale(self, pipeline: str) -> dict[str, tuple[str, ...]]:
+        """Return ``{path of a stale command: the inputs that have changed}``."""
+        found = self.call("get_lineage", LineageParams(id=pipeline))
+        return {each.path: each.stale for each in found.nodes if each.stale_count}
 
     def why(self, pipeline: str, path: str) -> Why:
         found: Why = self.call("get_why", WhyParams(id=pipeline, path=path))

@@ -86,8 +86,8 @@ def planned_cache(
 
     A local agent is asked only if it runs.
     """
-    nodes = pipeline.nodes
-    if not any(each.cache is not None or caches_items(each, nodes) for each in pipeline.execs()):
+    at = pipeline.nodes.__getitem__
+    if not any(each.cache is not None or caches_items(each, at) for each in pipeline.execs()):
         return None
     try:
         if target == "cloud":

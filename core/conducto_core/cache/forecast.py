@@ -152,7 +152,7 @@ class _Forecast:
         whole = parent_of(spec.path) or "/"
         if items.fate is not ForecastFate.SKIPPED:
             self._written.add_unknown(whole, _ANYTHING)
-        if caches_items(spec, self._pipeline.nodes):
+        if caches_items(spec, self._pipeline.nodes.__getitem__):
             yield items.model_copy(update={"path": whole})
 
     def _items(self, spec: NodeSpec) -> Sequence[NodeSpec] | CacheForecast:

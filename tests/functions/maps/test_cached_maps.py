@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from support.cached_maps import Target
 
 REGIONS = [region("DE", 3), region("FR", 2), region("PE", 1)]
+CHANGED = [[*REGIONS, region("TD", 4)], REGIONS[1:], REGIONS[::-1], []]
 ITEMS = [f"/m/Execute/{code}" for code in ("DE", "FR", "PE")]
 
 
@@ -233,3 +234,58 @@ def test_rerun_of_the_list_and_the_map_runs_new_items_only(
     assert target.commands.inputs == [each["size"] for each in changed]
     assert items(target, pipeline) == [f"/m/Execute/{each['code']}" for each in changed]
     assert set(target.states(pipeline).values()) == {"done"}
+
+
+# ---- stale commands -----------------------------------------------------------------------------
+
+
+def test_reducer_is_stale_if_an_item_has_another_result(target: Target) -> None:
+    pipeline = target.launch(map_of(REGIONS))
+    assert target.stale(pipeline) == {}
+    target.control(pipeline, "rerun", ITEMS[1])
+    assert target.stale(pipeline) == {}  # the same result
+
+    target.commands.sizes["FR"] = 9
+    target.control(pipeline, "rerun", ITEMS[1])
+    assert target.stale(pipeline) == {"/use": ("/m",)}
+    target.ran()
+    assert target.control(pipeline, "rerun", stale=True) == ("/use",)
+    assert target.ran() == ["use"]
+    assert target.commands.inputs == [3, 9, 1]
+    assert target.stale(pipeline) == {}
+
+
+def test_reducer_is_stale_if_an_item_has_no_result_any_more(target: Target) -> None:
+    pipeline = target.launch(map_of(REGIONS, map={"min_done": 0.5, "missing": "none"}))
+    target.commands.failing = {"FR"}
+    target.control(pipeline, "rerun", ITEMS[1])
+    assert target.stale(pipeline) == {"/use": ("/m",)}
+
+
+@pytest.mark.parametrize("changed", CHANGED, ids=["added", "removed", "reordered", "empty"])
+def test_rerun_of_stale_commands_follows_a_changed_list(target: Target, changed: list[Any]) -> None:
+    target.commands.files["x"] = REGIONS
+    pipeline = target.launch(mapped_from("read x"))
+    target.control(pipeline, "rerun", "/plan")
+    assert target.stale(pipeline) == {}  # the same list
+
+    target.commands.files["x"] = changed
+    target.control(pipeline, "rerun", "/plan")
+    assert target.stale(pipeline) == {"/m/Generate": ("/plan",)}
+    target.ran()
+    assert target.control(pipeline, "rerun", stale=True) == ("/m/Generate",)
+    assert target.ran() == [each["code"] for each in changed if each not in REGIONS]
+    assert target.stale(pipeline) == {"/use": ("/m",)}
+    assert target.control(pipeline, "rerun", stale=True) == ("/use",)
+    assert target.commands.inputs == [each["size"] for each in changed]
+    assert target.control(pipeline, "rerun", stale=True) == ()
+    assert set(target.states(pipeline).values()) == {"done"}
+
+
+def test_commands_without_a_cache_are_never_stale(target: Target) -> None:
+    target.commands.files["x"] = REGIONS
+    tree = {**mapped_from("read x"), "cache": False}
+    pipeline = target.launch(tree)
+    target.commands.files["x"] = []
+    target.control(pipeline, "rerun", "/plan")
+    assert target.stale(pipeline) == {}

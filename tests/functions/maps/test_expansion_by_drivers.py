@@ -68,7 +68,12 @@ CASES = [
     Case("no field", [{"country": "DE"}, {}], {}, "item 1 has no item.country: {}"),
     Case("equal names", [{"country": "DE"}] * 2, {}, "items 0 and 1 both have the name 'DE'"),
     Case("no list, a text", "DE", {}, "the result of /plan is str, but a map needs a list"),
-    Case("long item", [{"country": "DE", "more": "a" * (1 << 17)}], {}, "bytes in the command, at most 131,071"),
+    Case(
+        "long item",
+        [{"country": "DE", "more": "a" * (1 << 17)}],
+        {},
+        "bytes in the command, at most 131,071",
+    ),
     Case("long name", [{"country": "a" * 1025}], {}, "item 0: a child's name is 1025 bytes long"),
     Case("misfit", [1, "2"], INT, "item 1 for n: expected an int, got '2'"),
 ]
