@@ -12,6 +12,7 @@ from chalicelib.run.model import MapExpanded
 from chalicelib.run.results import reader_of
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto.errors import DefinitionError
+from conducto.wire.limits import MAX_CLOUD_ITEMS
 from conducto_core.maps.rules import ExpandedMap, ExpansionError, expand_map
 from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.rules import (
@@ -23,9 +24,6 @@ from conducto_core.results.rules import (
 )
 from conducto_core.run.model.states import Cause, State
 from conducto_core.tree.model import NodeSpec
-
-#: Maximum number of items of a map, for which the memory of the function ``background`` suffices.
-MAX_ITEMS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class MapExpander:
             results |= payload_of(spec, live.pipeline.payload)
             made: ExpandedMap | ExpansionError
             try:
-                made = expand_map(spec, results, MAX_ITEMS)
+                made = expand_map(spec, results, MAX_CLOUD_ITEMS)
             except ExpansionError as error:
                 made = error
             print_ = fingerprint(spec, "", None, "", results=results)

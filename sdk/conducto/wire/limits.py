@@ -24,6 +24,8 @@ MAX_CLOUD_PATH_BYTES = 4 << 10
 MAX_ENV_BYTES = (128 << 10) - 1
 #: Bytes of a word of a command; Linux allows 128 KiB with a NUL.
 MAX_WORD_BYTES = (128 << 10) - 1
+#: Items of a map that the cloud expands, for which the memory of its function suffices.
+MAX_CLOUD_ITEMS = 100_000
 #: Bytes of a command in the cloud: its worker gets it in a response of at most 6 MB.
 MAX_CLOUD_COMMAND_BYTES = 1 << 20
 

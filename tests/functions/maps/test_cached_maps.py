@@ -170,7 +170,7 @@ def test_too_few_items_with_hits_fail_the_map(target: Target) -> None:
     ],
     ids=["equal", "list", "command", "salt", "uncached", "names", "empty"],
 )
-def test_plan_is_what_a_launch_does(target: Target, tree: dict[str, Any]) -> None:
+def test_plan_equals_the_decisions_of_a_launch(target: Target, tree: dict[str, Any]) -> None:
     target.launch(map_of(REGIONS))
     plan = target.plan(tree)
     pipeline = target.launch(tree)
