@@ -73,7 +73,7 @@ def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) ->
     """
     execs = [node for node in tree.subtree(tree.root) if isinstance(node, LiveExec)]
     caches = {node.path: cache for node in execs if (cache := files_of(node.spec, record))}
-    used = {node.path: found for node in execs if (found := _newer_sources(node, tree, record))}
+    used = {node.path: newer for node in execs if (newer := _newer_sources(node, tree, record))}
     wanted = caches.keys() | used.keys()
     if not wanted:  # a large tree has many attempts
         return []
@@ -89,7 +89,7 @@ def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) ->
     }
     patterns = {name for path in newest if path in caches for name in caches[path].reads}
     marks = read.now(patterns) if patterns else {}
-    found = []
+    rows = []
     for path in (node.path for node in execs if node.path in newest):
         each, reads = newest[path], caches[path].reads if path in caches else ()
         if path in caches or changed.get(path):
@@ -97,8 +97,8 @@ def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) ->
             used_files = read.use(each) if path in caches else FileUse({}, {})
             source, ended = each.from_cache, each.ended or 0.0
             results = changed.get(path, ())
-            found.append(AttemptFiles(path, each.number, ended, source, used_files, seen, results))
-    return found
+            rows.append(AttemptFiles(path, each.number, ended, source, used_files, seen, results))
+    return rows
 
 
 def _newer_sources(node: LiveExec, tree: TreeState, record: PipelineRecord) -> list[Source]:

@@ -16,7 +16,7 @@ from conducto_core.programs.rules.fingerprints import (
     differences,
 )
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.responses import NodeView
+from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.states import FAILED, State
 
 #: A pipeline and an attempt in it.
