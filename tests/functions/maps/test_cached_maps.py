@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.run.rules import snapshots
 from conducto_core.cache.model import ForecastFate
 from support.cached_maps import Cloud, Local, map_of, mapped_from, region
 
@@ -289,3 +291,27 @@ def test_commands_without_a_cache_are_never_stale(target: Target) -> None:
     target.commands.files["x"] = []
     target.control(pipeline, "rerun", "/plan")
     assert target.stale(pipeline) == {}
+
+
+@pytest.mark.parametrize("top", ["/m", "/m/Execute", "/"])
+def test_rerun_of_a_map_is_fresh(target: Target, top: str) -> None:
+    target.launch(map_of(REGIONS))
+    pipeline = target.launch(map_of(REGIONS))
+    target.ran()
+    target.control(pipeline, "rerun", top)
+    assert target.ran() == ["DE", "FR", "PE", *(["plan", "use"] if top == "/" else [])]
+    assert target.attempt(pipeline, ITEMS[0]).cache == "a user ran it again"
+
+
+def test_fresh_items_are_in_snapshots() -> None:
+    cloud = Cloud()
+    pipeline = cloud.launch(map_of(REGIONS))
+    cloud.control(pipeline, "pause")
+    cloud.control(pipeline, "reset", "/m")
+    world = cloud.world
+    with world.engine.reading("acme", pipeline) as live:
+        assert live.tree.again == set(ITEMS)
+        taken = snapshots.snapshot_of(live)
+    tree_of = partial(world.store.tree, pipeline)
+    again = snapshots.restore("acme", world.store.definition(pipeline), taken, tree_of)
+    assert again.tree.again == set(ITEMS)
