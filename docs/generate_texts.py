@@ -145,6 +145,8 @@ TREE_LIMITS = {
     "MAX_CLOUD_PATH_BYTES": ("cloud", "Bytes of the path of an Exec, quoted for a URL"),
     "MAX_COMMAND_BYTES": ("local", "Bytes of a command, in UTF-8"),
     "MAX_CLOUD_COMMAND_BYTES": ("cloud", "Bytes of a command, in UTF-8"),
+    "MAX_WORD_BYTES": ("both", "Bytes of an argument of a function, in its command"),
+    "MAX_CLOUD_ITEMS": ("cloud", "Items of a map over a result"),
     "MAX_ENV_BYTES": ("both", "Bytes of an environment variable, including its name"),
 }
 LIMITS_HEAD = """# Limits

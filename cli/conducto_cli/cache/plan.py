@@ -11,6 +11,7 @@ from conducto_cli.target.connection import LocalAgent
 from conducto_cli.text.text import count_of, printable, table
 from conducto_client import Client, ClientError, HttpTransport
 from conducto_core.cache.model import CachePlan, ForecastFate
+from conducto_core.cache.rules import caches_items
 from conducto_core.run.model.labels import duration
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def planned_cache(
 
     A local agent is asked only if it runs.
     """
-    if not any(each.cache is not None for each in pipeline.execs()):
+    at = pipeline.nodes.__getitem__
+    if not any(each.cache is not None or caches_items(each, at) for each in pipeline.execs()):
         return None
     try:
         if target == "cloud":

@@ -41,7 +41,7 @@ def add_arguments(parser: Parser) -> None:
     for name, help_ in (
         ("missing", "only partitions that no pipeline has run"),
         ("failed", "only partitions whose latest run failed"),
-        ("stale", "only partitions that are done, and whose files have changed since"),
+        ("stale", "only partitions that are done, and whose inputs have changed since"),
     ):
         kinds.add_argument(f"--{name}", dest="only", action="store_const", const=name, help=help_)
     parser.add_argument(

@@ -52,7 +52,7 @@ def add_arguments(parser: Parser) -> None:
         parser.add_argument(
             "--stale",
             action="store_true",
-            help="every cached command whose files have changed since it ran",
+            help="every cached command of which a file or result that it used has changed",
         )
     if parser.command in _WITH_WATCH:
         parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")

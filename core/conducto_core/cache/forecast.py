@@ -1,19 +1,23 @@
 """The decisions of the cache about a tree that is not launched yet.
 
 Each decision is that of `conducto_core.cache.rules`, with the inputs that are known: results and
-files of commands whose outcome is in the cache. The data of a new pipeline is empty.
+files of commands whose outcome is in the cache. The data of a new pipeline is empty. A map whose
+list is known is expanded, so that its items are decided, too.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from conducto.errors import DefinitionError
 from conducto.wire.conditions import sources_of as sources_in
 from conducto.wire.conditions import why_false
+from conducto.wire.lazy_form import from_wire_document
 from conducto.wire.result_order import PAYLOAD
 from conducto_core.cache.files import DIRECTORY, FileUse, names_file, overlap
 from conducto_core.cache.model import CacheForecast, ForecastFate
-from conducto_core.cache.rules import CacheDecision, files_of, switched_off
+from conducto_core.cache.rules import CacheDecision, caches_items, files_of, switched_off
+from conducto_core.maps.rules import ExpansionError, expand_map
 from conducto_core.results.rules import (
     MissingResultError,
     items_of,
@@ -25,7 +29,8 @@ from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
 from conducto_core.run.rules.tree_state import TreeState
-from conducto_core.tree.model import NodeSpec, Pipeline, ancestors
+from conducto_core.tree.model import NodeSpec, Pipeline, ancestors, parent_of
+from conducto_core.tree.rules.resolve import resolve_generated
 
 
 class Look(NamedTuple):
@@ -113,16 +118,12 @@ def forecast(pipeline: Pipeline, record: PipelineRecord, decide: Decide) -> Iter
     """
     made = _Forecast(pipeline, record, decide)
     for spec in pipeline.execs():
-        if any(pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):
-            continue
-        found = made.forecast(spec)
-        if found is not None:
-            yield found
+        yield from made.decisions(spec)
 
 
 class _Forecast:
     def __init__(self, pipeline: Pipeline, record: PipelineRecord, decide: Decide) -> None:
-        self._pipeline = pipeline
+        self._pipeline = replace(pipeline, nodes=dict(pipeline.nodes), images=dict(pipeline.images))
         self._record = record
         self._decide = decide
         self._tree = TreeState(pipeline)
@@ -130,8 +131,48 @@ class _Forecast:
         self._written = _Written()
         self._running: dict[tuple[str, ...], str] = {}
 
-    def forecast(self, spec: NodeSpec) -> CacheForecast | None:
-        """Return the decision about the next command; None: it has no cache."""
+    def decisions(self, spec: NodeSpec) -> Iterator[CacheForecast]:
+        """Yield the decision about the next command, or those about the items of a map."""
+        if any(self._pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):
+            return
+        if spec.expansion is not None:
+            yield from self._of_map(spec)
+            return
+        found = self._forecast(spec)
+        if found is not None:
+            yield found
+
+    def _of_map(self, spec: NodeSpec) -> Iterator[CacheForecast]:
+        """Yield the decisions about the items of a map, or the one about the whole map."""
+        items = self._condition(spec) or self._items(spec)
+        if not isinstance(items, CacheForecast):
+            for item in items:
+                yield from self.decisions(item)
+            return
+        whole = parent_of(spec.path) or "/"
+        if items.fate is not ForecastFate.SKIPPED:
+            self._written.add_unknown(whole, _ANYTHING)
+        if caches_items(spec, self._pipeline.nodes.__getitem__):
+            yield items.model_copy(update={"path": whole})
+
+    def _items(self, spec: NodeSpec) -> Sequence[NodeSpec] | CacheForecast:
+        """Return the items of a map, which are in the tree then; or why they are not known."""
+        unknown = self._unknown_result(spec)
+        if unknown is not None:
+            return _depends(spec, unknown)
+        target = spec.lazy_target or ""
+        try:
+            form = from_wire_document(expand_map(spec, self._results_of(spec)).document)
+            made = resolve_generated(form, target, self._pipeline)
+        except (MissingResultError, ExpansionError, DefinitionError) as error:
+            return _runs(spec, f"fails: {error}")
+        self._pipeline.nodes.update(made.nodes)
+        self._pipeline.images.update(made.images)
+        self._tree.replace(target, made.nodes)
+        return tuple(made.execs())
+
+    def _forecast(self, spec: NodeSpec) -> CacheForecast | None:
+        """Return the decision about a command; None: it has no cache."""
         condition = self._condition(spec)
         if condition is not None and condition.fate is ForecastFate.SKIPPED:
             return condition
@@ -179,11 +220,10 @@ class _Forecast:
         known = self._written.known
         marks = {name: mark for name, mark in known.items() if names_file(reads, name)}
         try:
-            sources = sources_of(spec, self._tree.nodes)
-            results = read_sources(sources, lambda each: [self._results[a.path] for a in each])
+            results = self._results_of(spec)
         except MissingResultError as error:
             return _runs(spec, str(error))
-        look = self._decide(spec, {**results, **payload_of(spec, self._pipeline.payload)}, marks)
+        look = self._decide(spec, results, marks)
         if isinstance(look, str):
             return _depends(spec, look)
         entry = look.decision.entry
@@ -202,6 +242,12 @@ class _Forecast:
             path=spec.path, fate=ForecastFate.CACHED, source=entry.source, seconds=entry.seconds
         )
 
+    def _results_of(self, spec: NodeSpec) -> dict[str, bytes]:
+        """Return the results that a command uses; raises `MissingResultError`."""
+        sources = sources_of(spec, self._tree.nodes)
+        results = read_sources(sources, lambda each: [self._results[a.path] for a in each])
+        return {**results, **payload_of(spec, self._pipeline.payload)}
+
     def _equal_before(self, spec: NodeSpec, fields: Mapping[str, str] | None) -> str | None:
         """Return a command with equal fields that runs before, and whose outcome it may get."""
         if fields is None or self._record.no_cache:
@@ -214,7 +260,8 @@ class _Forecast:
         for path in spec.results:
             node = self._tree.nodes.get(path)
             if isinstance(node, LiveGroup):
-                if not all(item.path in self._results for item in items_of(node)):
+                waits = any(child.spec.awaits_tree for child in node.children)
+                if waits or not all(item.path in self._results for item in items_of(node)):
                     return path
                 node.state = State.DONE
             elif isinstance(node, LiveExec) and path not in self._results:

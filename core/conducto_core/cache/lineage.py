@@ -1,16 +1,24 @@
-"""The lineage of files: the attempts that wrote them, and the nodes whose files have changed."""
+"""The lineage of files: the attempts that wrote them, and the nodes whose inputs have changed."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from conducto_core.cache.files import FileUse, names_file
 from conducto_core.cache.model import FileOrigin, Lineage, NodeFiles
-from conducto_core.cache.rules import files_of
+from conducto_core.cache.rules import caches_items, files_of, switched_off
 from conducto_core.errors import NotFoundError
-from conducto_core.programs.rules.fingerprints import changed_names
+from conducto_core.programs.rules.fingerprints import changed_names, newer_results
+from conducto_core.results.rules import (
+    MissingResultError,
+    Read,
+    Source,
+    read_sources,
+    sources_of,
+)
 from conducto_core.run.model.records import AttemptRecord, CacheSource, PipelineRecord
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.live_nodes import LiveExec
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import is_within
 
@@ -29,6 +37,7 @@ class AttemptFiles:
         source: The attempt whose outcome it got from the cache, or None.
         use: The files that it saw and wrote.
         now: Marks of the files that it would see now.
+        results: The nodes whose results have changed since it used them.
     """
 
     path: str
@@ -37,52 +46,96 @@ class AttemptFiles:
     source: CacheSource | None
     use: FileUse
     now: Mapping[str, str]
+    results: tuple[str, ...] = ()
 
 
-def files_of_attempts(
-    tree: TreeState,
-    record: PipelineRecord,
-    attempts: Callable[[], Iterable[AttemptRecord]],
-    use: Callable[[AttemptRecord], FileUse],
-    now: Callable[[Collection[str]], Mapping[str, str]],
-) -> list[AttemptFiles]:
-    """Return the files of the newest successful attempts of commands with files.
+class Readers(NamedTuple):
+    """Reads what a target stores about a pipeline.
 
-    Args:
-        tree: Their tree.
-        record: Its pipeline.
-        attempts: Returns all attempts; it is not called if no command has files.
+    Attributes:
+        attempts: Returns all attempts; it is not called if no command has files, or used a result
+            that may have changed.
         use: Returns the files that an attempt saw and wrote.
         now: Returns the marks of the files that patterns name.
+        results: Reads the results of attempts.
     """
-    caches = {
-        node.path: cache
-        for node in tree.subtree(tree.root)
-        if isinstance(node, LiveExec) and (cache := files_of(node.spec, record))
-    }
-    if not caches:  # a large tree has many attempts
+
+    attempts: Callable[[], Iterable[AttemptRecord]]
+    use: Callable[[AttemptRecord], FileUse]
+    now: Callable[[Collection[str]], Mapping[str, str]]
+    results: Read
+
+
+def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) -> list[AttemptFiles]:
+    """Return the newest successful attempts of commands with files, and of stale ones.
+
+    They are in the order of the tree.
+    """
+    execs = [node for node in tree.subtree(tree.root) if isinstance(node, LiveExec)]
+    caches = {node.path: cache for node in execs if (cache := files_of(node.spec, record))}
+    used = {node.path: newer for node in execs if (newer := _newer_sources(node, tree, record))}
+    wanted = caches.keys() | used.keys()
+    if not wanted:  # a large tree has many attempts
         return []
     newest = {
-        each.path: each for each in attempts() if each.path in caches and each.state is State.DONE
+        each.path: each
+        for each in read.attempts()
+        if each.path in wanted and each.state is State.DONE
     }
-    found = [(newest[path], cache) for path, cache in caches.items() if path in newest]
-    marks = now({pattern for _, cache in found for pattern in cache.reads})
-    return [
-        AttemptFiles(
-            each.path,
-            each.number,
-            each.ended or 0.0,
-            each.from_cache,
-            use(each),
-            {name: mark for name, mark in marks.items() if names_file(cache.reads, name)},
-        )
-        for each, cache in found
-    ]
+    changed = {
+        path: tuple(_changed_results(newest[path], sources, read.results))
+        for path, sources in used.items()
+        if path in newest
+    }
+    patterns = {name for path in newest if path in caches for name in caches[path].reads}
+    marks = read.now(patterns) if patterns else {}
+    rows = []
+    for path in (node.path for node in execs if node.path in newest):
+        each, reads = newest[path], caches[path].reads if path in caches else ()
+        if path in caches or changed.get(path):
+            seen = {name: mark for name, mark in marks.items() if names_file(reads, name)}
+            used_files = read.use(each) if path in caches else FileUse({}, {})
+            source, ended = each.from_cache, each.ended or 0.0
+            results = changed.get(path, ())
+            rows.append(AttemptFiles(path, each.number, ended, source, used_files, seen, results))
+    return rows
 
 
-def stale_files(each: AttemptFiles) -> list[str]:
-    """Return the names of the files that have changed since an attempt saw them."""
-    return [name for name in changed_names(each.use.read, each.now) if name not in each.use.wrote]
+def _newer_sources(node: LiveExec, tree: TreeState, record: PipelineRecord) -> list[Source]:
+    """Return the attempts whose results a node uses, if it may have used earlier ones."""
+    spec = node.spec
+    if not spec.results or node.state is not State.DONE or switched_off(record) is not None:
+        return []
+    if spec.cache is None and not caches_items(spec, lambda path: tree.nodes[path].spec):
+        return []
+    try:
+        sources = sources_of(spec, tree.nodes)
+    except MissingResultError:  # it runs again, or failed
+        return []
+    return [each for each in sources if _may_be_newer(each, tree)]
+
+
+def _may_be_newer(source: Source, tree: TreeState) -> bool:
+    """Return whether a result may be of another attempt than the first one of its node."""
+    node = tree.nodes.get(source.path)
+    below = node.children if isinstance(node, LiveGroup) else []
+    is_again = any(isinstance(each, LiveExec) and each.attempt > 1 for each in below)
+    return is_again or any(each is None or each.number > 1 for each in source.attempts)
+
+
+def _changed_results(attempt: AttemptRecord, sources: Sequence[Source], read: Read) -> list[str]:
+    paths = {source.name: source.path for source in sources}
+    try:
+        names = newer_results(attempt.fingerprint, read_sources(sources, read))
+    except MissingResultError:  # an item has none any more
+        return list(paths.values())
+    return [paths[name] for name in names]
+
+
+def stale_inputs(each: AttemptFiles) -> list[str]:
+    """Return the names of the results and files that have changed since an attempt used them."""
+    files = [name for name in changed_names(each.use.read, each.now) if name not in each.use.wrote]
+    return [*each.results, *files]
 
 
 def stale_paths(attempts: Sequence[AttemptFiles], tops: Sequence[str]) -> tuple[str, ...]:
@@ -90,7 +143,7 @@ def stale_paths(attempts: Sequence[AttemptFiles], tops: Sequence[str]) -> tuple[
     return tuple(
         each.path
         for each in attempts
-        if any(is_within(each.path, top) for top in tops or ("/",)) and stale_files(each)
+        if any(is_within(each.path, top) for top in tops or ("/",)) and stale_inputs(each)
     )
 
 
@@ -113,7 +166,7 @@ def lineage_of(attempts: Sequence[AttemptFiles], name: str | None) -> Lineage:
 
 
 def _node(each: AttemptFiles) -> NodeFiles:
-    stale = stale_files(each)
+    stale = stale_inputs(each)
     return NodeFiles(
         path=each.path,
         attempt=each.attempt,

@@ -185,13 +185,13 @@ class LineageParams(Record):
 
 
 class NodeFiles(Record):
-    """The declared files of the newest successful attempt of a command.
+    """The newest successful attempt of a command that has declared files, or is stale.
 
     Attributes:
         source: The attempt whose outcome it got from the cache, or None.
         reads: Number of files and directories that it saw.
         writes: Number of those that it wrote.
-        stale: The first of those that have changed since it saw them.
+        stale: The first of the results that it used, and of these files, that have changed since.
         stale_count: Their number; 0: it is not stale.
     """
 

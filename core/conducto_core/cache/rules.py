@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -129,6 +129,20 @@ _BUCKETS: Final = (
     "inherited one"
 )
 _RUN_ARGS: Final = "it has docker_run_args, whose mounts and network are undeclared inputs"
+
+
+def caches_items(spec: NodeSpec, spec_at: Callable[[str], NodeSpec]) -> bool:
+    """Return whether the driver expands a map at this node, and the items have a cache.
+
+    Args:
+        spec: The node.
+        spec_at: Returns the node at a path.
+    """
+    if spec.expansion is None or spec.lazy_target is None:
+        return False
+    written = spec.expansion.node.get("cache")
+    inherited = spec_at(spec.lazy_target).cache is not None
+    return inherited if written is None else written is not False
 
 
 def switched_off(record: PipelineRecord) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from conducto.wire.expansions import expanded
+from conducto.wire.limits import MAX_NODES
 from conducto_core.results.rules import inputs_text, names_in
 from conducto_core.tree.model import NodeSpec
 
@@ -25,16 +26,20 @@ class ExpandedMap(NamedTuple):
     output: bytes
 
 
-def expand_map(spec: NodeSpec, results: Mapping[str, bytes]) -> ExpandedMap:
+def expand_map(
+    spec: NodeSpec, results: Mapping[str, bytes], maximum: int = MAX_NODES
+) -> ExpandedMap:
     """Return the tree of a map.
 
     Args:
         spec: The node that expands it.
         results: ``{name: result}``, as JSON, of the results that it uses.
+        maximum: Of the number of items.
 
     Raises:
         MissingResultError: a result is missing.
-        ExpansionError: the result is not a list, or an item does not fit or has no name of its own.
+        ExpansionError: the result is not a list, or too long; or an item does not fit, or
+            has no name of its own.
     """
     expansion = spec.expansion
     if expansion is None:
@@ -44,7 +49,7 @@ def expand_map(spec: NodeSpec, results: Mapping[str, bytes]) -> ExpandedMap:
     inputs = inputs_text(results)
     try:
         items = json.loads(inputs)[expansion.over]
-        document = expanded(expansion, items)
+        document = expanded(expansion, items, maximum)
     except (ValueError, TypeError, RecursionError) as error:
         raise ExpansionError(str(error)) from error
     count = f"{len(items):,} {'item' if len(items) == 1 else 'items'}"

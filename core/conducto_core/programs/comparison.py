@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -48,7 +49,13 @@ from conducto_core.programs.rules.comparison import (
 )
 from conducto_core.programs.rules.fingerprints import CODE, code_of
 from conducto_core.programs.rules.programs import ProgramKey, program_key, program_of
-from conducto_core.programs.rules.why import changed_field, from_cache, nearest_attempt, why_of
+from conducto_core.programs.rules.why import (
+    changed_field,
+    from_cache,
+    nearest_attempt,
+    not_started,
+    why_of,
+)
 from conducto_core.results import handlers as metric_comparison
 from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
@@ -60,7 +67,6 @@ from conducto_core.run.model.requests import PipelineSummary, TreePage
 from conducto_core.run.model.responses import PipelineRun, RunHistory
 from conducto_core.run.model.states import FINISHED, NodeType, State
 from conducto_core.run.rules.actions import active_time
-from conducto_core.tree.model import Pipeline
 
 # ----------------------------------------------------------------------------------------
 # The history of a pipeline.
@@ -148,15 +154,10 @@ def facts_of(live: views.Viewed) -> RunFacts:
         for path, node in live.tree.nodes.items()
         if node.spec.type is NodeType.EXEC
     }
-    return RunFacts(live.id, execs, _images(live.pipeline, live), live.record.arguments)
-
-
-def _images(pipeline: Pipeline, live: views.Viewed) -> dict[str, str]:
-    built = {name: image.record.reference for name, image in live.images.items()}
-    return {
-        name: " ".join(filter(None, (_described(spec), built.get(name))))
-        for name, spec in pipeline.images.items()
-    }
+    images = {name: _described(spec) for name, spec in live.pipeline.images.items()}
+    references = {name: image.record.reference for name, image in live.images.items()}
+    built = {name: each for name, each in references.items() if each is not None}
+    return RunFacts(live.id, execs, images, live.record.arguments, built)
 
 
 def _described(spec: ImageSpec) -> str:
@@ -215,8 +216,7 @@ async def _timed(reader: ComparisonReader, pipeline_id: str) -> tuple[RunFacts, 
         else one
         for path, one in facts.execs.items()
     }
-    timed = RunFacts(facts.id, execs, facts.images, facts.parameters)
-    return timed, newest
+    return replace(facts, execs=execs), newest
 
 
 def _newest(attempts: Iterable[AttemptRecord]) -> dict[str, _Newest]:
@@ -344,7 +344,7 @@ async def why(reader: WhyReader, params: WhyParams) -> Why:
     if node.attempts and node.attempts[-1].from_cache is not None:
         return from_cache(node.path, node.attempts[-1])
     if not started:
-        return Why(path=node.path, reason=f"has not run: {node.waits_for or node.state.value}")
+        return Why(path=node.path, reason=not_started(node))
     *earlier, newest = started
     candidates = [(id_, each) for each in reversed(earlier)]
     if not candidates:

@@ -23,7 +23,7 @@ from chalicelib.secrets.injection import InjectedSecrets, SecretCache
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.cache import rules
 from conducto_core.cache.files import FileUse
-from conducto_core.cache.forecast import Look, forecast
+from conducto_core.cache.forecast import UNKNOWN_IMAGE, Look, forecast
 from conducto_core.cache.model import CacheEntry, CacheForecast, CacheInputs
 from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.cache.views import DamagedObjectError
@@ -263,7 +263,10 @@ class CacheDecisions:
             spec: NodeSpec, results: Mapping[str, bytes], data: Mapping[str, str]
         ) -> Look | str:
             name = spec.placement.image
-            image, shell = images[name], pipeline.images[name].shell
+            image = images.get(name)
+            if image is None:
+                return UNKNOWN_IMAGE
+            shell = pipeline.images[name].shell
             code = content_of(image).code
             if spec.code and code and self._manifests_of(org).files(code) is None:
                 return NOT_UPLOADED

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 
 from chalicelib.logs.port import LogKey, Storage
 from chalicelib.records import Records
+from chalicelib.run.results import reader_of
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.cache.files import FileUse
-from conducto_core.cache.lineage import AttemptFiles, files_of_attempts
+from conducto_core.cache.lineage import AttemptFiles, Readers, files_of_attempts
 from conducto_core.errors import RefusedError
 from conducto_core.installation.names import contents_directory, pipeline_directory
 from conducto_core.results.outputs import MAX_STREAM
@@ -38,6 +39,7 @@ def files_of_commands(
                 f"{live.id}: {error}; files that were read count next time"
             ) from error
 
-    return files_of_attempts(
-        live.tree, live.record, lambda: records.store.attempts(live.id), use, now
+    read = Readers(
+        lambda: records.store.attempts(live.id), use, now, reader_of(storage.logs, live.id)
     )
+    return files_of_attempts(live.tree, live.record, read)

@@ -12,6 +12,7 @@ from chalicelib.run.model import MapExpanded
 from chalicelib.run.results import reader_of
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto.errors import DefinitionError
+from conducto.wire.limits import MAX_CLOUD_ITEMS
 from conducto_core.maps.rules import ExpandedMap, ExpansionError, expand_map
 from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.rules import (
@@ -88,7 +89,7 @@ class MapExpander:
             results |= payload_of(spec, live.pipeline.payload)
             made: ExpandedMap | ExpansionError
             try:
-                made = expand_map(spec, results)
+                made = expand_map(spec, results, MAX_CLOUD_ITEMS)
             except ExpansionError as error:
                 made = error
             print_ = fingerprint(spec, "", None, "", results=results)

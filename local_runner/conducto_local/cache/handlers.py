@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from conducto_core.cache.files import FileUse
 from conducto_core.cache.handlers import CacheEntries
-from conducto_core.cache.lineage import AttemptFiles, files_of_attempts, stale_paths
+from conducto_core.cache.lineage import AttemptFiles, Readers, files_of_attempts, stale_paths
 from conducto_core.cache.model import CachePlan
 from conducto_core.cache.rules import is_isolated
 from conducto_core.errors import RefusedError
@@ -14,6 +14,7 @@ from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import ControlRequest, LaunchRequest
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.run.access import LocalAccess
+from conducto_local.run.command import results_in
 from conducto_local.run.live_pipeline import LivePipeline
 
 
@@ -34,7 +35,11 @@ class LocalCache(LocalAccess):
     async def forecast(self, request: LaunchRequest) -> CachePlan:
         pipeline = await asyncio.to_thread(resolve, request.tree)
         record = new_record(next(ids_for(None)), request, pipeline)
-        used = {each.placement.image for each in pipeline.execs() if is_isolated(each, record)}
+        used = {
+            each.placement.image
+            for each in pipeline.execs()
+            if is_isolated(each, record) or each.expansion is not None
+        }
         engine_context = self._engine_contexts[request.engine]
         if used:
             await engine_context.open()
@@ -67,6 +72,5 @@ class LocalCache(LocalAccess):
         def attempts() -> Iterable[AttemptRecord]:
             return self._store.attempts(live.id)
 
-        return await asyncio.to_thread(
-            files_of_attempts, live.tree, live.record, attempts, use, now
-        )
+        read = Readers(attempts, use, now, results_in(logs))
+        return await asyncio.to_thread(files_of_attempts, live.tree, live.record, read)

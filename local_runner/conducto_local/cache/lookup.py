@@ -216,9 +216,10 @@ class Caches:
             spec: NodeSpec, results: Mapping[str, bytes], data: Mapping[str, str]
         ) -> Look | str:
             name = spec.placement.image
-            image, shell = images[name], pipeline.images[name].shell
+            image = images.get(name)
             if image is None:
                 return UNKNOWN_IMAGE
+            shell = pipeline.images[name].shell
             secrets = delivery.only(spec.secrets)
             found = self._decision(
                 Candidate(record, spec, shell, image, secrets, results, data), forced

@@ -13,7 +13,7 @@ from conducto_core.command.masking import Mask
 from conducto_core.command.run import CommandEnd, CommandRun
 from conducto_core.command.text import script_of
 from conducto_core.results.model import OutputSummary
-from conducto_core.results.rules import Attempt, payload_of, read_sources, sources_of
+from conducto_core.results.rules import Attempt, Read, payload_of, read_sources, sources_of
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd
@@ -52,17 +52,22 @@ class Result:
         return replace(self, facts=self.facts._replace(message=message))
 
 
-async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, bytes]:
-    """Return ``{name: result}`` that an attempt's command uses."""
-    if not active.spec.results:
-        return {}
-    sources = sources_of(active.spec, active.live.tree.nodes)
+def results_in(logs: LogDirectory) -> Read:
+    """Return the reader of the results of a pipeline's attempts."""
 
     def read(attempts: Iterable[Attempt]) -> Iterator[bytes]:
         for each in attempts:
             yield logs.reader(each.path, each.number).read("result", 0, MAX_RESULT).data
 
-    found = await asyncio.to_thread(read_sources, sources, read)
+    return read
+
+
+async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, bytes]:
+    """Return ``{name: result}`` that an attempt's command uses."""
+    if not active.spec.results:
+        return {}
+    sources = sources_of(active.spec, active.live.tree.nodes)
+    found = await asyncio.to_thread(read_sources, sources, results_in(logs))
     return {**found, **payload_of(active.spec, active.live.pipeline.payload)}
 
 

@@ -19,6 +19,7 @@ from conducto.inspection.codecs.parameter import ByDefault, Untyped
 from conducto.inspection.signatures import Signature, signature_of, unwrapped
 from conducto.tree.references import found_in, word
 from conducto.wire import paths
+from conducto.wire.limits import check_word
 from conducto.wire.printable import shown_argument
 from conducto.wire.references import ITEM
 
@@ -226,15 +227,18 @@ def _argument(native: _Native, parameter: Parameter, value: Any) -> str:
 
     Raises:
         TypeError: it cannot be passed.
+        ValueError: it is too long.
     """
     codec, name = _codec(native, parameter), parameter.name
     try:
         if isinstance(value, bool) and (codec.is_flag or isinstance(codec, Untyped)):
             _check_flag(native, name)
             return "--{}{}".format("" if value else "no-", name)
-        return f"--{name}={_checked(codec, value)}"
+        found = f"--{name}={_checked(codec, value)}"
     except CodecError as error:
         raise _unfit(native, parameter, value, str(error)) from None
+    check_word(found, name, native.name)
+    return found
 
 
 def _reference(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from conducto.inspection.codecs.base import shown
 from conducto.wire.item_names import NameTemplate
-from conducto.wire.limits import check_nodes
+from conducto.wire.limits import MAX_NODES, check_word
 from conducto.wire.maps import GIVEN, MapOptions, to_options
 from conducto.wire.printable import shown_argument
 from conducto.wire.references import ITEM
@@ -112,12 +112,13 @@ def to_expansion(wire: Any) -> Expansion:
     return expansion
 
 
-def expanded(expansion: Expansion, items: Any) -> Dict[str, Any]:
+def expanded(expansion: Expansion, items: Any, maximum: int = MAX_NODES) -> Dict[str, Any]:
     """Return the tree of a map over a list, in the form that a Lazy's ``Generate`` prints.
 
     Args:
         expansion: The map.
         items: The value of the result, as JSON data.
+        maximum: Of the number of items.
 
     Raises:
         ValueError: an item does not fit its parameter, or lacks a name of its own, or there are too
@@ -125,9 +126,13 @@ def expanded(expansion: Expansion, items: Any) -> Dict[str, Any]:
         TypeError: the value is not a list.
     """
     check_list(expansion.over, items)
+    if len(items) > maximum:
+        raise ValueError(
+            f"the result of {expansion.over} has {len(items):,} items, a map has at most "
+            f"{maximum:,} here; let an item be a part of the list"
+        )
     item = expansion.item
     words = [_converted(item, data, index) for index, data in enumerate(items)]
-    check_nodes(len(items))
     before, _, after = expansion.node["command"].partition(ITEM)
     root: Dict[str, Any] = {"id": _ROOT, "type": "Parallel", "map": expansion.map.to_wire()}
     if expansion.max_concurrent is not None:
@@ -212,6 +217,10 @@ def _checked(item: ItemParameter, word: str, data: Any, index: int) -> str:
         raise _unfit(item, index, data, "a command cannot have the character NUL")
     if not _is_unicode(word):
         raise _unfit(item, index, data, "it is not valid Unicode text")
+    try:
+        check_word(word, item.name, item.function)
+    except ValueError as error:
+        raise ValueError(f"item {index}: {error}") from None
     return word
 
 

@@ -22,6 +22,10 @@ MAX_COMMAND_BYTES = 4 << 20
 MAX_CLOUD_PATH_BYTES = 4 << 10
 #: Bytes of ``NAME=VALUE`` of an environment variable; Linux allows 128 KiB with a NUL.
 MAX_ENV_BYTES = (128 << 10) - 1
+#: Bytes of a word of a command; Linux allows 128 KiB with a NUL.
+MAX_WORD_BYTES = (128 << 10) - 1
+#: Items of a map that the cloud expands, for which the memory of its function suffices.
+MAX_CLOUD_ITEMS = 100_000
 #: Bytes of a command in the cloud: its worker gets it in a response of at most 6 MB.
 MAX_CLOUD_COMMAND_BYTES = 1 << 20
 
@@ -81,6 +85,20 @@ def check_place(levels: int, size: int) -> None:
         raise ValueError(
             f"a path below it is {size} bytes long, at most {MAX_PATH_BYTES} are accepted; use "
             "shorter names, or fewer levels"
+        )
+
+
+def check_word(word: str, name: str, function: str) -> None:
+    """Check the size of the word of a command for an argument of a function.
+
+    Raises:
+        ValueError: it exceeds the maximum.
+    """
+    size = size_of(word)
+    if size > MAX_WORD_BYTES:
+        raise ValueError(
+            f"argument {name} of {function} has {size:,} bytes in the command, at most "
+            f"{MAX_WORD_BYTES:,} are accepted; write it to a file of the data, and pass its name"
         )
 
 

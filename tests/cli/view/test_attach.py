@@ -68,7 +68,7 @@ def test_a_lazy_that_fails_says_why_where_it_fails(
 
     player.join()
     (line,) = [line for line in out.getvalue().splitlines() if "/build" in line]
-    said = r"printed no valid tree: /a: cpu=64 is more than \x1b[2Jthis machine has"
+    said = r"made no valid tree: /a: cpu=64 is more than \x1b[2Jthis machine has"
     assert line.startswith(f"error   /build  {said}")
 
 

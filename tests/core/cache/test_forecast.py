@@ -17,7 +17,7 @@ from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.tree.rules.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from conducto_core.tree.model import NodeSpec
 
@@ -25,11 +25,16 @@ MODEL = FileUse({}, {"model/": "d", "model/a": "-1"}).to_bytes()
 
 
 def plan(
-    root: co.Node, *runs: str, seen: dict[str, Mapping[str, str]] | None = None, **options: Any
+    root: co.Node,
+    *runs: str,
+    seen: dict[str, Mapping[str, str]] | None = None,
+    lists: Collection[str] = (),
+    **options: Any,
 ) -> dict[str, tuple[str, str]]:
     """Return the decisions, if the outcomes of all commands but some are in the cache.
 
-    ``seen`` gets the marks of the files that each command would see.
+    ``seen`` gets the marks of the files that each command would see. The results are 1, and those
+    of ``lists`` ``[1,1]``.
     """
     form = to_launch_form(root)
     pipeline = resolve(form)
@@ -44,7 +49,8 @@ def plan(
         source = {"pipeline": "xyz-abc", "path": spec.path, "attempt": 1}
         given = {"key": "k", "fields": {}, "source": source, "made": 1.0, "seconds": 2.0}
         entry = CacheEntry.model_validate(given)
-        return Look(CacheDecision(entry), {"result": b"1", "files": MODEL})
+        result = b"[1,1]" if spec.path in lists else b"1"
+        return Look(CacheDecision(entry), {"result": result, "files": MODEL})
 
     found = forecast(pipeline, record, decide)
     return {each.path: (each.fate.value, each.reason) for each in found}
@@ -82,6 +88,82 @@ def test_results_of_a_map_are_known_if_all_items_are() -> None:
 
     assert set(plan(root).values()) == {CACHED}
     assert plan(root, "/each/1")["/all"] == ("depends", "/each")
+
+
+# ---- maps over a result -------------------------------------------------------------------------
+
+
+def listed() -> list[int]:
+    return [1, 1]
+
+
+def over(**options: Any) -> co.Serial:
+    """Return a map over the result ``[1, 1]``, and a command that uses its results."""
+    root = co.Serial(image="x", cache=True)
+    root["list"] = source = co.Exec(listed)
+    root["each"] = items = co.map(use, over=source.result, **{"name": "{index}", **options})
+    root["all"] = co.Exec(use, items.results)
+    return root
+
+
+def test_map_whose_list_is_from_the_cache_is_expanded() -> None:
+    items = {"/each/Execute/0": CACHED, "/each/Execute/1": ("depends", "/each/Execute/0")}
+    found = plan(over(), "/each/Execute/0", "/each/Execute/1", lists=["/list"])
+    wanted = {"/list": CACHED, **items, "/all": ("depends", "/each")}
+    assert found == {**wanted, "/each/Execute/0": ("runs", "no entry")}
+    assert set(plan(over(), lists=["/list"]).values()) == {CACHED}
+    assert len(plan(over(), lists=["/list"])) == 4
+
+
+def test_map_whose_list_is_not_known_depends_on_it() -> None:
+    wanted = {"/list": ("runs", "no entry"), "/each": ("depends", "/list")}
+    assert plan(over(), "/list") == {**wanted, "/all": ("depends", "/each")}
+
+
+def test_map_without_a_cache_is_not_in_the_plan() -> None:
+    root = over(params=co.Params(cache=False))
+    assert plan(root, "/list") == {"/list": ("runs", "no entry"), "/all": ("depends", "/each")}
+    assert plan(root, lists=["/list"]) == {"/list": CACHED, "/all": ("depends", "/each")}
+
+
+def test_map_that_cannot_be_expanded_fails_in_the_plan() -> None:
+    found = plan(over(name="{item}"), lists=["/list"])
+    assert found["/each"][0] == "runs"
+    assert found["/each"][1].startswith("fails: items 0 and 1 both have the name '1'")
+    assert found["/all"] == ("depends", "/each")
+
+
+def test_map_over_the_results_of_a_map_is_expanded() -> None:
+    root = over()
+    root["more"] = more = co.map(use, over=root["each"].results, name="n{index}")
+    root["end"] = co.Exec(use, more.results)
+    found = plan(root, lists=["/list"])
+    assert set(found.values()) == {CACHED}
+    assert "/more/Execute/n1" in found
+    assert plan(root, "/each/Execute/1", lists=["/list"])["/more"] == ("depends", "/each")
+
+
+def test_map_that_a_condition_skips_is_skipped() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["list"] = source = co.Exec(listed)
+    root["each"] = co.map(use, over=source.result, name="{index}")
+    root["each"].run_if = co.result("/list") == 2
+    found = plan(root, lists=["/list"])
+    assert found["/each"] == ("skipped", "run_if is false: result(/list) is a list or object")
+    assert plan(root, "/list")["/each"] == ("depends", "/list")
+
+
+def test_items_that_are_not_known_may_write_any_file() -> None:
+    root = over()
+    root["read"] = co.Exec("read", cache=co.Cache(reads=["raw/"]))
+    assert plan(root, lists=["/list"])["/read"] == CACHED
+    assert plan(root, "/list")["/read"] == ("depends", "/each")
+
+
+def test_results_of_a_tree_that_a_command_prints_are_not_known() -> None:
+    root = over()
+    root["each"]["Generate"]._expansion = None
+    assert plan(root, lists=["/list"])["/all"] == ("depends", "/each")
 
 
 @pytest.mark.parametrize("before", ["uncached", "cached"])

@@ -1,5 +1,7 @@
 """The differences between two pipelines."""
 
+import pytest
+
 from conducto_core.programs.history import DifferenceKind
 from conducto_core.programs.rules.comparison import (
     MAX_VALUE,
@@ -59,6 +61,21 @@ def test_failed_commands_are_not_slower() -> None:
     slow_failure = ExecFacts(State.ERROR, "true", "main", 100.0)
 
     assert DifferenceKind.SLOWER not in found({"/a": done(1)}, {"/a": slow_failure})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_changed"),
+    [("a@1", "a@1", False), ("a@1", "a@2", True), ("a@1", None, False), (None, "a@2", False)],
+)
+def test_image_that_is_not_built_is_not_changed(
+    before: str | None, after: str | None, is_changed: bool
+) -> None:
+    """If all of its commands are from the cache."""
+    runs = [
+        RunFacts("x", {}, {"a": "python:3.11"}, built={"a": each} if each else {})
+        for each in (before, after)
+    ]
+    assert bool(differences(*runs)[DifferenceKind.IMAGE]) is is_changed
 
 
 def test_commands_images_parameters_and_nodes_are_compared() -> None:

@@ -56,7 +56,8 @@ class Ended(NamedTuple):
 
 
 REGIONS = [{"country": "DE"}, {"country": "a/b c'"}]
-INT = {"name": "{item}", "item": {"name": "n", "kind": "int"}}
+INT_ITEM = {"item": {"name": "n", "kind": "int"}}
+INT = {"name": "{item}", **INT_ITEM}
 CASES = [
     Case("two", REGIONS, {}),
     Case("none", [], {}),
@@ -66,6 +67,14 @@ CASES = [
     Case("no result", None, {}, "it uses the result of /plan, which has none", "input"),
     Case("no field", [{"country": "DE"}, {}], {}, "item 1 has no item.country: {}"),
     Case("equal names", [{"country": "DE"}] * 2, {}, "items 0 and 1 both have the name 'DE'"),
+    Case("no list, a text", "DE", {}, "the result of /plan is str, but a map needs a list"),
+    Case(
+        "long item",
+        [{"country": "DE", "more": "a" * (1 << 17)}],
+        {},
+        "bytes in the command, at most 131,071",
+    ),
+    Case("long name", [{"country": "a" * 1025}], {}, "item 0: a child's name is 1025 bytes long"),
     Case("misfit", [1, "2"], INT, "item 1 for n: expected an int, got '2'"),
 ]
 
@@ -153,6 +162,17 @@ async def test_both_targets_agree(case: Case, tmp_path: Path) -> None:
         assert here.generate[:2] == ("error", case.cause)
         assert case.reason in (here.generate[2] or "")
         assert (here.output, here.items, here.inputs) == ("", {}, "")
+
+
+async def test_map_in_the_cloud_has_a_maximum_of_items() -> None:
+    case = Case("many", [1] * 100_001, {"name": "{index}", **INT_ITEM}, "100,001 items, a map has")
+    assert case.reason is not None
+
+    there = await asyncio.to_thread(in_the_cloud, case)
+
+    assert there.generate[:2] == ("error", "lazy")
+    assert case.reason in (there.generate[2] or "")
+    assert there.items == {}
 
 
 async def test_command_that_never_fits_is_refused_before_any_item_runs(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ ERRORS: list[tuple[Callable[..., Any], Any]] = [
     (texts, [1]),
     (texts, ["a\0"]),
     (texts, ["\ud800"]),
+    (texts, ["a" * (1 << 17)]),
+    (maybe_texts, ["é" * (1 << 16)]),
     (whole_numbers, [1, "2"]),
     (whole_numbers, [True]),
     (floats, ["1"]),

@@ -54,12 +54,14 @@ class RunFacts:
         execs: ``{path: facts}``, in definition order.
         images: ``{name: description}``.
         parameters: ``{name: value}`` of its launch.
+        built: ``{name: reference}`` of the images that were built.
     """
 
     id: str
     execs: Mapping[str, ExecFacts]
     images: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    built: Mapping[str, str] = field(default_factory=dict)
 
 
 class Change(NamedTuple):
@@ -86,7 +88,7 @@ def differences(before: RunFacts, after: RunFacts) -> Differences:
         for path, old in before.execs.items()
         if path not in after.execs
     ]
-    found[DifferenceKind.IMAGE] = [*_of_values(before.images, after.images)]
+    found[DifferenceKind.IMAGE] = [*_of_values(_images(before, after), _images(after, before))]
     found[DifferenceKind.PARAMETER] = [*_of_values(before.parameters, after.parameters)]
     for kind in (DifferenceKind.SLOWER, DifferenceKind.FASTER):
         found[kind].sort(key=lambda each: -abs(each.seconds or 0.0))
@@ -130,6 +132,17 @@ def is_beyond_noise(before: float, after: float) -> bool:
     """Return whether two times of a command differ by more than its usual variation."""
     short, long = sorted((before, after))
     return long - short >= NOISE_SECONDS and long >= short * NOISE_FACTOR
+
+
+def _images(facts: RunFacts, other: RunFacts) -> dict[str, str]:
+    """Return descriptions of images; one that is built in one pipeline only is the same in both.
+
+    If all commands of an image are from the cache, it is not built.
+    """
+    return {
+        name: f"{text} {facts.built[name]}" if name in facts.built.keys() & other.built else text
+        for name, text in facts.images.items()
+    }
 
 
 def _of_values(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:

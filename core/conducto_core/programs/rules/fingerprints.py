@@ -113,7 +113,7 @@ def fingerprint(
     if not isinstance(secrets, str):
         known["secrets"] = {n: _digest_of(repr(each))[:_SHORT] for n, each in secrets.items()}
     if results:
-        known["results"] = {path: _digest_of(repr(data))[:_SHORT] for path, data in results.items()}
+        known["results"] = {path: _result_digest(data) for path, data in results.items()}
     return f"{words} {json.dumps(known, separators=(',', ':'), sort_keys=True)}" if known else words
 
 
@@ -139,6 +139,21 @@ def changed_results(before: str, now: str) -> list[str]:
     """Return the paths of the results that differ, where both fingerprints have them."""
     old, new = (_parsed(each)[1].get("results", {}) for each in (before, now))
     return [path for path in new if path in old and old[path] != new[path]]
+
+
+def newer_results(written: str | None, results: Mapping[str, bytes]) -> list[str]:
+    """Return the names of the results that are not those of a fingerprint.
+
+    Args:
+        written: The fingerprint of an attempt; None: unknown, so that all differ.
+        results: ``{name: result}`` as they are now.
+    """
+    known = {} if written is None else _parsed(written)[1].get("results", {})
+    return [name for name, data in results.items() if known.get(name) != _result_digest(data)]
+
+
+def _result_digest(data: bytes) -> str:
+    return _digest_of(repr(data))[:_SHORT]
 
 
 def code_of(written: str) -> str | None:

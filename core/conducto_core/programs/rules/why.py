@@ -16,6 +16,7 @@ from conducto_core.programs.rules.fingerprints import (
     differences,
 )
 from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.states import FAILED, State
 
 #: A pipeline and an attempt in it.
@@ -118,6 +119,15 @@ def from_cache(path: str, attempt: AttemptRecord) -> Why:
         pipeline=source.pipeline,
         other=source.attempt,
     )
+
+
+def not_started(node: NodeView) -> str:
+    """Return why no attempt of a command has started."""
+    newest = node.attempts[-1] if node.attempts else None
+    if newest is not None and newest.state is State.DONE and newest.exit_code == 0:
+        return "ran no command: the map was expanded in its place"
+    message = None if newest is None else newest.message
+    return f"has not run: {node.waits_for or message or node.state.value}"
 
 
 def _again(before: AttemptRecord, *, same_pipeline: bool) -> str:

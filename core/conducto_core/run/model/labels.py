@@ -29,7 +29,7 @@ _CAUSES = {
     Cause.WORKER_LOST: "container lost",
     Cause.SPOT: "Spot worker interrupted",
     Cause.KILLED_BY_USER: "killed",
-    Cause.LAZY: "printed no valid tree",
+    Cause.LAZY: "made no valid tree",
     Cause.INPUT: "a result it uses is missing",
     Cause.SERVICE: "service failed",
     Cause.SPEND_LIMIT: "killed at the spend limit",

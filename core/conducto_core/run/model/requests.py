@@ -323,7 +323,7 @@ class ControlRequest(Record):
         failed: Apply the action not to the nodes themselves, but to every Exec of their subtrees
             that failed or was killed and is not skipped; without paths, of the whole tree. There
             may be none.
-        stale: Apply the action to every cached command of their subtrees whose files have changed
+        stale: Apply the action to every cached command of their subtrees whose inputs have changed
             since it ran; without paths, of the whole tree. There may be none.
         preview: Only return the effect of the action.
         sources: For ``rebuild`` in the cloud: the files of the images, read again.

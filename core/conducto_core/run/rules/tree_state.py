@@ -69,6 +69,8 @@ class TreeState:
         payload: That of the event that launched the pipeline.
         past: ``{path: attempts made}`` of discarded nodes, so that a node with the same path
             continues their numbers.
+        again: The paths of discarded Execs that a user had reset, so that Execs with the same paths
+            run without the cache.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class TreeState:
         self.touched: dict[LiveGroup, State] = {}
         self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
+        self.again: set[str] = set()
         self.conditions: dict[str, list[LiveNode]] = {}
         self.payload = pipeline.payload
         self.retrying: dict[str, LiveExec] = {}
@@ -413,7 +416,7 @@ class TreeState:
                 raise ValueError(f"{path}: its parent is not in front of it")
             place = above or parent
             if spec.type is NodeType.EXEC:
-                node: LiveNode = LiveExec(spec, place, position)
+                node: LiveNode = self._new_exec(spec, place, position)
             else:
                 node = groups[path] = LiveGroup(spec, place, position)
             if above is not None:
@@ -424,16 +427,26 @@ class TreeState:
                 for source in sources_of(spec.run_if):
                     self.conditions.setdefault(source, []).append(node)
 
+    def _new_exec(self, spec: NodeSpec, place: LiveGroup | None, position: int) -> LiveExec:
+        node = LiveExec(spec, place, position)
+        node.fresh = spec.path in self.again
+        self.again.discard(spec.path)
+        return node
+
     def _forget(self, node: LiveNode) -> None:
         del self.nodes[node.path]
         self.conditions.pop(node.path, None)  # only nodes of the same generated tree compare it
         self.retrying.pop(node.path, None)
         self.past[node.path] = node.attempt
+        if isinstance(node, LiveExec) and node.fresh:
+            self.again.add(node.path)
 
     def _load(self, state: NodeState) -> None:
         node = self.nodes.get(state.path)
         if node is None:  # from a tree that was generated and discarded since
             self.past[state.path] = state.attempt
+            if state.fresh:
+                self.again.add(state.path)
             return
         node.skipped, node.condition = state.skipped, state.condition
         node.attempt = state.attempt

@@ -534,6 +534,9 @@ def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
     reason = cache_rules.refusal(spec)
     if reason is not None and explicit:
         raise ValueError(f"cache= cannot be used here: {reason}; remove cache=")
+    if spec.expansion is not None:  # it is not a command: only its items may have a cache
+        spec.cache = None
+        return
     if reason is not None:
         spec.cache, spec.cache_off = None, reason
         return

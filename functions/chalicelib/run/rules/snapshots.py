@@ -43,7 +43,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 8
+VERSION = 9
 _PLAIN = (
     "number",
     "taken",
@@ -109,6 +109,7 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
         ],
         "given_up": [p for p, n in nodes if isinstance(n, LiveGroup) and n.given_up],
         "past": dict(tree.past),
+        "again": sorted(tree.again),
         "run_state": status,
         "specs": {n: i.model_dump(mode="json") for n, i in live.pipeline.images.items()},
         "images": {
@@ -171,6 +172,7 @@ def restore(
         if isinstance(node, LiveGroup):
             node.given_up = path in state["given_up"]
     tree.past.update(state["past"])
+    tree.again.update(state["again"])
     live.set_tree(pipeline, tree)
     live.adopt(CloudMachine(live.id, tree, _status(state["run_state"])))
     live.images = {name: _image(image) for name, image in state["images"].items()}

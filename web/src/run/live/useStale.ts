@@ -6,7 +6,7 @@ import type { PipelineSession } from "@/run/live/session";
 const NONE: ReadonlyMap<string, string> = new Map();
 
 /**
- * The commands whose files have changed since they ran, each with the first of these files. Asked
+ * The commands whose inputs have changed since they ran, each with the first of these. Asked
  * for only if a loaded command has a cache, and nothing runs.
  */
 export function useStale({ id, model }: PipelineSession): ReadonlyMap<string, string> {

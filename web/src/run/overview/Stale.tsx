@@ -10,7 +10,7 @@ import styles from "@/run/overview/Overview.module.css";
 
 const SHOWN = 3;
 
-/** The commands whose files have changed since they ran, and the way to run them again. */
+/** The commands whose inputs have changed since they ran, and the way to run them again. */
 export function Stale({ session, actions }: { session: PipelineSession; actions: Actions }) {
   const found = [...useStale(session)];
   if (found.length === 0) return null;
@@ -19,7 +19,7 @@ export function Stale({ session, actions }: { session: PipelineSession; actions:
     <section className={styles.section} aria-label="Stale commands">
       <h3>
         <StateIcon state="stale" /> {plural(found.length, "stale command")}
-        <span className={styles.note}>files that they read have changed since</span>
+        <span className={styles.note}>inputs have changed since they ran</span>
       </h3>
       <ul>
         {found.slice(0, SHOWN).map(([path, name]) => (
