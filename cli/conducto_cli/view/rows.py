@@ -119,7 +119,6 @@ def group_line(
 
 
 def progress(counts: Counts | None, marks: Marks) -> list[TextSpan]:
-    """Return ``✔ 88/100  ✘ 2  ● 10``."""
     if counts is None:
         return []
     done = Role.GOOD if counts.done else Role.FAINT

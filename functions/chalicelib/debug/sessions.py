@@ -375,7 +375,6 @@ class DebugSessions:
         return shell is not None and shell.ended is None
 
     def end_all(self, pipeline_id: str, reason: str) -> None:
-        """End all shells of a pipeline."""
         for shell in self._records.shells.of_pipeline(pipeline_id):
             self._over(shell, reason)
 

@@ -242,7 +242,7 @@ class Reconciler:
         self._advance(org, pipeline_id)
 
     def _advance(self, org: str, pipeline_id: str) -> None:
-        """Do what is due by the time, whatever its workers do."""
+        """Perform the steps that depend on the time."""
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
         self._engine.look_again(org, pipeline_id)

@@ -92,7 +92,6 @@ def can_be_taken(live: CloudPipeline) -> bool:
 
 
 def snapshot_of(live: CloudPipeline) -> Snapshot:
-    """Return a snapshot of a pipeline."""
     status = asdict(live.cloud_machine.run_state)
     status.update({name: sorted(status[name]) for name in _SETS})
     tree = live.tree
