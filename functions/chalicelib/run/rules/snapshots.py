@@ -32,7 +32,7 @@ from conducto_core.run.model.records import (
     Wait,
 )
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.actions import Activity
+from conducto_core.run.rules.activity import Activity
 from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import SpotUse, unpack_form
