@@ -266,29 +266,30 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     Raises:
         SettingsError: A value is invalid.
     """
+    found = _read(lookup)
+    _check_pairs(found)
+    _check_size(found)
+    for limitation in limitations(found.region, found.stage, as_context(found)):
+        if limitation.is_refused:
+            raise SettingsError(f"{limitation.text}; {limitation.remedy}")
+    return found
+
+
+def _read(lookup: Callable[[str], Any]) -> Settings:
     domain = _text(lookup, "domain", _DOMAIN, "a host name such as pipelines.example.org")
-    certificate = lookup("certificate") or None
-    if (domain is None) != (certificate is None):
-        raise SettingsError("domain requires certificate (an ARN in us-east-1), and vice versa")
     smtp_url = _text(lookup, "smtp_url", _SMTP, "smtp://[user@]host[:port] or smtps://…")
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
-    if (smtp_url is None) != (email_from is None):
-        raise SettingsError("smtp_url requires email_from, and vice versa")
     otlp_endpoint = _text(lookup, "otlp_endpoint", _HTTPS, "the https:// address of a collector")
     headers_secret = _text(lookup, "otlp_headers_secret", _SECRET_NAME, "the name of a secret")
-    if headers_secret is not None and otlp_endpoint is None:
-        raise SettingsError("otlp_headers_secret requires otlp_endpoint")
     identity = _text(lookup, "identity", _IDENTITY, "cognito")
     ses_identity = _text(lookup, "ses_identity", _SENDER, "an address or a domain in SES")
-    if ses_identity is not None and identity is None:
-        raise SettingsError("ses_identity requires identity=cognito: it sends the mail of accounts")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
-    found = Settings(
+    return Settings(
         stage=stage or DEFAULTS.stage,
         region=lookup("region") or DEFAULTS.region,
         domain=domain,
-        certificate=certificate,
+        certificate=lookup("certificate") or None,
         vpc=vpc,
         zones=zones,
         zone=_zone(lookup, zones, vpc),
@@ -329,8 +330,24 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
+
+
+def _check_pairs(found: Settings) -> None:
+    """Raise `SettingsError` if a setting lacks another one that it requires."""
+    if (found.domain is None) != (found.certificate is None):
+        raise SettingsError("domain requires certificate (an ARN in us-east-1), and vice versa")
+    if (found.smtp_url is None) != (found.email_from is None):
+        raise SettingsError("smtp_url requires email_from, and vice versa")
+    if found.otlp_headers_secret is not None and found.otlp_endpoint is None:
+        raise SettingsError("otlp_headers_secret requires otlp_endpoint")
+    if found.ses_identity is not None and found.identity is None:
+        raise SettingsError("ses_identity requires identity=cognito: it sends the mail of accounts")
     if found.identity_providers and found.identity is None:
         raise SettingsError("identity_providers requires identity=cognito")
+
+
+def _check_size(found: Settings) -> None:
+    """Raise `SettingsError` if functions or the store have no space for the settings."""
     size = (
         len(found.task_roles or "")
         + len(found.machines or "")
@@ -349,10 +366,6 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
-    for limitation in limitations(found.region, found.stage, as_context(found)):
-        if limitation.is_refused:
-            raise SettingsError(f"{limitation.text}; {limitation.remedy}")
-    return found
 
 
 def collector_variables(settings: Settings) -> dict[str, str]:

@@ -137,6 +137,16 @@ class Emulator:
         agent = agent_image.ensure(self._options.base)
         self.builds = self._build_service(agent)
         builds.install(self.builds)
+        functions = self._create_functions(agent)
+        self._connect(functions)
+        self._serve(functions)
+        self._open = True
+        moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)
+        for seconds, function in functions.schedules():
+            self.bus.every(seconds / 60.0 * self._options.minute, function)
+
+    def _create_functions(self, agent: str) -> app.Functions:
+        """Create the resources of an installation and import its app, with their variables."""
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
         web_app = {Variables.WEB_APP_URL: self.page}
         if self.identity is not None:
@@ -152,7 +162,11 @@ class Emulator:
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
-        functions = self.functions = app.Functions(self._app(made))
+        self.functions = app.Functions(self._app(made))
+        return self.functions
+
+    def _connect(self, functions: app.Functions) -> None:
+        """Let AWS services call the functions: Lambda, rules of EventBridge and queues."""
         packaged = () if self.package is None else (_DATA,)
         by_lambda = (_ADMIN, _HOOK, BACKGROUND_FUNCTION, *packaged)
         calls = self._asynchronous()
@@ -163,6 +177,9 @@ class Emulator:
         self.bus = EventBus(
             functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
         )
+
+    def _serve(self, functions: app.Functions) -> None:
+        latency = self._options.latency
         metadata = Metadata(self.board, self.containers)
         self.gateway = Gateway(
             functions,
@@ -178,10 +195,6 @@ class Emulator:
             overhead=float if latency is None else latency.of_request,
         )
         self.gateway.start()
-        self._open = True
-        moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)
-        for seconds, function in functions.schedules():
-            self.bus.every(seconds / 60.0 * self._options.minute, function)
 
     @property
     def _registered(self) -> str:

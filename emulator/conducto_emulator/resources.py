@@ -117,7 +117,6 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
 
 
 def create_bucket(name: str) -> None:
-    """Create a bucket."""
     boto3.client("s3").create_bucket(Bucket=name)
 
 

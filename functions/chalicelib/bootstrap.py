@@ -121,12 +121,10 @@ class App:
 
     @cached_property
     def services(self) -> Services:
-        """The services of this process."""
         return Services(self.cloud)
 
     @cached_property
     def api(self) -> Api:
-        """Handles HTTP requests."""
         return self.services.api(lambda caller: IdempotencyTable(self._table, caller))
 
     @cached_property
@@ -136,7 +134,6 @@ class App:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """Reads the values of instruments."""
         return self.services.metrics(self.api)
 
     def serve_schedules(self) -> None:
@@ -145,8 +142,6 @@ class App:
 
     @cached_property
     def messenger(self) -> NotificationSender:
-        """Sends notifications."""
-
         def diagnoses(org: str) -> CloudPipelines:
             return self.services.pipelines(Identity(org, "", frozenset()))
 
@@ -225,7 +220,6 @@ class App:
         request_missed(cloud.records, cloud.secrets.vault, cloud.git.github, self._clock)
 
     def join_output(self, key: LogKey) -> None:
-        """Join the chunks of an output."""
         self._storage.logs.join(key)
 
     def _process(self, event: Mapping[str, object]) -> None:
@@ -309,7 +303,6 @@ class App:
 
     @cached_property
     def cloud(self) -> Dependencies:
-        """All ports."""
         return Dependencies(
             records=self.records,
             storage=self._storage,

@@ -217,7 +217,6 @@ class Services:
         )
 
     def invitations(self, caller: Identity) -> Invitations:
-        """Return the invitations to an organisation."""
         parts = self._parts
         return Invitations(
             parts.records,
@@ -286,7 +285,6 @@ class Services:
         return CloudGithubApp(setup)
 
     def schedules(self, caller: Identity) -> EventOperations:
-        """Return the operations on schedules."""
         parts = self._parts
         user = CloudScheduleCaller(
             parts.events,

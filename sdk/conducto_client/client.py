@@ -1,124 +1,138 @@
 """The API as methods; the operations are those of `conducto_core`."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from conducto_client.calls import Calls
-from conducto_client.transport.port import Body
-from conducto_core.activity.model import Activity, ActivityParams
-from conducto_core.activity.operations import GET_ACTIVITY
-from conducto_core.annotations.model import AnnotationList, AnnotationParams
-from conducto_core.annotations.operations import LIST_ANNOTATIONS
-from conducto_core.approvals import operations as approvals
-from conducto_core.approvals.model import DecideApproval
-from conducto_core.billing import operations as billing
-from conducto_core.billing.model import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
-from conducto_core.cache import operations as cache
-from conducto_core.cache.model import (
-    CacheEntryParams,
-    CacheItem,
-    CacheList,
-    CachePlan,
-    CacheQuery,
-    CacheUsage,
-    Lineage,
-    LineageParams,
-)
-from conducto_core.command.model import Resources, ResourcesParams
-from conducto_core.coverage.model import CoverageParams, CoverageReport
-from conducto_core.coverage.operations import GET_COVERAGE
-from conducto_core.data import operations as data
-from conducto_core.debug import operations as debug
-from conducto_core.debug.model import (
-    DebugPlan,
-    DebugRequest,
-    RemoteShell,
-    RemoteShellEntry,
-    RemoteShellParams,
-    RemoteShellRequest,
-    ShellTicket,
-)
-from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
-from conducto_core.diagnosis.operations import GET_DIAGNOSIS
-from conducto_core.installation.model import GcReport, GcRequest
-from conducto_core.logs import operations as logs
-from conducto_core.logs.model import MergedPage, MergedPageParams
-from conducto_core.partitions.model import PartitionsParams, ProgramPartitions
-from conducto_core.partitions.operations import PARTITIONS as LIST_PARTITIONS
-from conducto_core.programs import operations as programs
-from conducto_core.programs.history import (
-    ComparisonParams,
-    MemoryHistory,
-    NodeHistory,
-    NodeHistoryParams,
-    PipelineComparison,
-    Why,
-    WhyParams,
-)
-from conducto_core.programs.model import (
-    ContinuationParams,
-    ContinuePlan,
-    ContinueRequest,
-    LatestContinuation,
-    LaunchAgain,
-    ProgramStart,
-    ProgramStartParams,
-    ProgramView,
-    StartProgram,
-)
-from conducto_core.remote import operations as agent
-from conducto_core.results import operations as results
-from conducto_core.results.model import (
-    Artifact,
-    CompareParams,
-    MetricComparison,
-    MetricParams,
-    MetricSeries,
-    OutputParams,
-    ResultValue,
-)
+from conducto_core.billing.model import COST_NODES, CostParams, UsageParams
+from conducto_core.command.model import ResourcesParams
+from conducto_core.programs.model import ContinuationParams, ProgramStartParams
+from conducto_core.results.model import MetricParams, OutputParams
 from conducto_core.run import operations as pipelines
 from conducto_core.run.model import params
-from conducto_core.run.model.records import AttemptRecord, ImageRecord
-from conducto_core.run.model.requests import (
-    AgentStatus,
-    ControlRequest,
-    ControlResult,
-    LaunchRequest,
-    LogChunk,
-    NodeView,
-    PipelineSummary,
-    TreePage,
-)
-from conducto_core.run.model.responses import (
-    AskedApproval,
-    DataEntry,
-    DataList,
-    Deleted,
-    ImageLog,
-    Login,
-    LogLines,
-    LogMatches,
-    LogOutline,
-    NodeDetail,
-    PipelineList,
-)
-from conducto_core.schedules import model as sc
-from conducto_core.schedules import operations as schedules
-from conducto_core.secrets import operations as secrets
-from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
-from conducto_core.services import operations as services
-from conducto_core.services.model import ServiceOutput, ServiceOutputParams
-from conducto_core.test_results import operations as test_results
-from conducto_core.test_results.model import (
-    PipelineTestParams,
-    PipelineTests,
-    ProgramTestParams,
-    ProgramTests,
-    Quarantine,
-    QuarantineParams,
-    QuarantineRequest,
-)
+from conducto_core.test_results.model import QuarantineParams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conducto_client.transport.port import Body
+    from conducto_core.activity import operations as activity_rows
+    from conducto_core.activity.model import Activity, ActivityParams
+    from conducto_core.annotations import operations as annotations_rows
+    from conducto_core.annotations.model import AnnotationList, AnnotationParams
+    from conducto_core.approvals import operations as approvals
+    from conducto_core.approvals.model import DecideApproval
+    from conducto_core.billing import operations as billing
+    from conducto_core.billing.model import PipelineCost, Usage
+    from conducto_core.cache import model as cache_model
+    from conducto_core.cache import operations as cache
+    from conducto_core.command.model import Resources
+    from conducto_core.coverage import operations as coverage_rows
+    from conducto_core.coverage.model import CoverageParams, CoverageReport
+    from conducto_core.data import operations as data
+    from conducto_core.debug import model as debug_model
+    from conducto_core.debug import operations as debug
+    from conducto_core.diagnosis import operations as diagnosis_rows
+    from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
+    from conducto_core.installation import model as installation
+    from conducto_core.logs import operations as logs
+    from conducto_core.logs.model import MergedPage, MergedPageParams
+    from conducto_core.partitions import operations as partitions_rows
+    from conducto_core.partitions.model import PartitionsParams, ProgramPartitions
+    from conducto_core.programs import history
+    from conducto_core.programs import operations as programs
+    from conducto_core.programs.model import (
+        ContinuePlan,
+        ContinueRequest,
+        LatestContinuation,
+        LaunchAgain,
+        ProgramStart,
+        ProgramView,
+        StartProgram,
+    )
+    from conducto_core.remote import operations as agent
+    from conducto_core.results import operations as results
+    from conducto_core.results.model import (
+        Artifact,
+        CompareParams,
+        MetricComparison,
+        MetricSeries,
+        ResultValue,
+    )
+    from conducto_core.run.model.records import AttemptRecord, ImageRecord
+    from conducto_core.run.model.requests import (
+        AgentStatus,
+        ControlRequest,
+        ControlResult,
+        LaunchRequest,
+        LogChunk,
+        NodeView,
+        PipelineSummary,
+        TreePage,
+    )
+    from conducto_core.run.model.responses import (
+        AskedApproval,
+        DataEntry,
+        DataList,
+        Deleted,
+        ImageLog,
+        Login,
+        LogLines,
+        LogMatches,
+        LogOutline,
+        NodeDetail,
+        PipelineList,
+    )
+    from conducto_core.schedules import model as sc
+    from conducto_core.schedules import operations as schedules
+    from conducto_core.secrets import operations as secrets
+    from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+    from conducto_core.services import model as services_model
+    from conducto_core.services import operations as services
+    from conducto_core.test_results import operations as test_results
+    from conducto_core.test_results.model import (
+        PipelineTestParams,
+        PipelineTests,
+        ProgramTestParams,
+        ProgramTests,
+        Quarantine,
+        QuarantineRequest,
+    )
+else:
+
+    class _Module:
+        """A module that is imported with its first use: those of all features take 0.1 s."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module(self._name), name)
+
+    activity_rows = _Module("conducto_core.activity.operations")
+    agent = _Module("conducto_core.remote.operations")
+    annotations_rows = _Module("conducto_core.annotations.operations")
+    approvals = _Module("conducto_core.approvals.operations")
+    billing = _Module("conducto_core.billing.operations")
+    cache = _Module("conducto_core.cache.operations")
+    coverage_rows = _Module("conducto_core.coverage.operations")
+    data = _Module("conducto_core.data.operations")
+    debug = _Module("conducto_core.debug.operations")
+    debug_model = _Module("conducto_core.debug.model")
+    diagnosis_rows = _Module("conducto_core.diagnosis.operations")
+    installation = _Module("conducto_core.installation.model")
+    logs = _Module("conducto_core.logs.operations")
+    partitions_rows = _Module("conducto_core.partitions.operations")
+    programs = _Module("conducto_core.programs.operations")
+    results = _Module("conducto_core.results.operations")
+    sc = _Module("conducto_core.schedules.model")
+    schedules = _Module("conducto_core.schedules.operations")
+    secrets = _Module("conducto_core.secrets.operations")
+    services = _Module("conducto_core.services.operations")
+    services_model = _Module("conducto_core.services.model")
+    test_results = _Module("conducto_core.test_results.operations")
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -332,11 +346,11 @@ class Client(Calls):
 
     def annotations(self, query: AnnotationParams) -> AnnotationList:
         """Return the annotations of a pipeline, errors first."""
-        return self.call(LIST_ANNOTATIONS, query)
+        return self.call(annotations_rows.LIST_ANNOTATIONS, query)
 
     def coverage(self, query: CoverageParams) -> CoverageReport:
         """Return the covered lines of a pipeline, and the difference from its base."""
-        return self.call(GET_COVERAGE, query)
+        return self.call(coverage_rows.GET_COVERAGE, query)
 
     def pipeline_tests(self, query: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, failures first."""
@@ -367,55 +381,55 @@ class Client(Calls):
         del beside  # this is the only server
         return self.call(results.COMPARE_METRICS, query)
 
-    def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
+    def compare_pipelines(self, query: history.ComparisonParams) -> history.PipelineComparison:
         """Return the differences of a pipeline from another one."""
         return self.call(programs.COMPARE_PIPELINES, query)
 
     def get_diagnosis(self, query: DiagnosisParams) -> Diagnosis:
         """Return the causes of a pipeline's failures, what changed, and next steps."""
-        return self.call(GET_DIAGNOSIS, query)
+        return self.call(diagnosis_rows.GET_DIAGNOSIS, query)
 
-    def get_why(self, query: WhyParams) -> Why:
+    def get_why(self, query: history.WhyParams) -> history.Why:
         """Return why a node ran: the inputs that differ from those of an earlier attempt."""
         return self.call(programs.GET_WHY, query)
 
     def get_activity(self, query: ActivityParams) -> Activity:
         """Return the running and the waiting commands of all pipelines, and the reasons."""
-        return self.call(GET_ACTIVITY, query)
+        return self.call(activity_rows.GET_ACTIVITY, query)
 
-    def list_cache(self, query: CacheQuery) -> CacheList:
+    def list_cache(self, query: cache_model.CacheQuery) -> cache_model.CacheList:
         """Return the entries of the cache, the last used ones first."""
         return self.call(cache.LIST_CACHE, query)
 
-    def get_cache_entry(self, entry: CacheEntryParams) -> CacheItem:
+    def get_cache_entry(self, entry: cache_model.CacheEntryParams) -> cache_model.CacheItem:
         """Return an entry of the cache."""
         return self.call(cache.GET_CACHE_ENTRY, entry)
 
-    def delete_cache_entry(self, entry: CacheEntryParams) -> CacheItem:
+    def delete_cache_entry(self, entry: cache_model.CacheEntryParams) -> cache_model.CacheItem:
         """Delete an entry of the cache."""
         return self.call(cache.DELETE_CACHE_ENTRY, entry)
 
-    def plan_cache(self, request: LaunchRequest) -> CachePlan:
+    def plan_cache(self, request: LaunchRequest) -> cache_model.CachePlan:
         """Return which commands of a tree would be from the cache, and why the others run."""
         return self.call(cache.PLAN_CACHE, params.NoParams(), request)
 
-    def get_cache_usage(self, query: CacheQuery) -> CacheUsage:
+    def get_cache_usage(self, query: cache_model.CacheQuery) -> cache_model.CacheUsage:
         """Return the size of the cache, and the time that it saved."""
         return self.call(cache.GET_CACHE_USAGE, query)
 
-    def get_lineage(self, query: LineageParams) -> Lineage:
+    def get_lineage(self, query: cache_model.LineageParams) -> cache_model.Lineage:
         """Return the files of cached commands, which have changed, and the origin of a file."""
         return self.call(cache.GET_LINEAGE, query)
 
-    def node_history(self, query: NodeHistoryParams) -> NodeHistory:
+    def node_history(self, query: history.NodeHistoryParams) -> history.NodeHistory:
         """Return the flaky and the slowest nodes of a program, and advice about sizes."""
         return self.call(programs.NODE_HISTORY, query)
 
     def partitions(self, query: PartitionsParams) -> ProgramPartitions:
         """Return the states of the partitions of a program."""
-        return self.call(LIST_PARTITIONS, query)
+        return self.call(partitions_rows.PARTITIONS, query)
 
-    def memory_history(self, query: params.ProgramParams) -> MemoryHistory:
+    def memory_history(self, query: params.ProgramParams) -> history.MemoryHistory:
         """Return the memory that commands of a program used, by which mem='auto' is decided."""
         return self.call(programs.MEMORY_HISTORY, query)
 
@@ -433,7 +447,7 @@ class Client(Calls):
         *,
         service: str | None = None,
         attempt: int | None = None,
-    ) -> ServiceOutput:
+    ) -> services_model.ServiceOutput:
         """Return the output of the services of an attempt, by default the newest.
 
         Args:
@@ -442,7 +456,9 @@ class Client(Calls):
             service: Only of this service; by default of all, with their names.
             attempt: Number of the attempt.
         """
-        query = ServiceOutputParams(id=pipeline_id, path=path, attempt=attempt, service=service)
+        query = services_model.ServiceOutputParams(
+            id=pipeline_id, path=path, attempt=attempt, service=service
+        )
         return self.call(services.SERVICE_OUTPUT, query)
 
     def export(self, pipeline_id: str) -> bytes:
@@ -529,23 +545,27 @@ class Client(Calls):
         """Delete secrets; ``changed`` of the response has those that existed."""
         return self.call(secrets.DELETE_SECRETS, params.NoParams(), request)
 
-    def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+    def debug(self, pipeline_id: str, request: debug_model.DebugRequest) -> debug_model.DebugPlan:
         """Return the container of a debug shell for an attempt, including secrets."""
         return self.call(debug.DEBUG, params.PipelineParams(id=pipeline_id), request)
 
-    def open_shell(self, pipeline_id: str, request: DebugRequest) -> ShellTicket:
+    def open_shell(
+        self, pipeline_id: str, request: debug_model.DebugRequest
+    ) -> debug_model.ShellTicket:
         """Return a ticket, which opens the WebSocket of a debug shell."""
         return self.call(debug.OPEN_SHELL, params.PipelineParams(id=pipeline_id), request)
 
-    def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+    def open_remote_shell(
+        self, pipeline_id: str, request: debug_model.RemoteShellRequest
+    ) -> debug_model.RemoteShell:
         """Start a debug shell on a worker of the cloud."""
         return self.call(debug.OPEN_REMOTE_SHELL, params.PipelineParams(id=pipeline_id), request)
 
-    def enter_remote_shell(self, shell: RemoteShell) -> RemoteShellEntry:
+    def enter_remote_shell(self, shell: debug_model.RemoteShell) -> debug_model.RemoteShellEntry:
         """Return the session of the shell, or its current step."""
         return self.call(debug.ENTER_REMOTE_SHELL, _which(shell))
 
-    def end_remote_shell(self, shell: RemoteShell) -> None:
+    def end_remote_shell(self, shell: debug_model.RemoteShell) -> None:
         """End the shell; one that has ended is ignored."""
         self.call(debug.END_REMOTE_SHELL, _which(shell))
 
@@ -565,14 +585,14 @@ class Client(Calls):
         """Stop the agent; return its pid, whose process ends a little later."""
         return self.call(agent.STOP_AGENT, params.StopParams(if_idle=if_idle)).pid
 
-    def gc(self, *, dry_run: bool = False) -> GcReport:
+    def gc(self, *, dry_run: bool = False) -> installation.GcReport:
         """Delete resources that no live pipeline of this machine needs, or list them."""
-        return self.call(agent.GC, params.NoParams(), GcRequest(dry_run=dry_run))
+        return self.call(agent.GC, params.NoParams(), installation.GcRequest(dry_run=dry_run))
 
     def login(self) -> Login:
         """Create an address that opens the web app once, with the rights of this client."""
         return self.call(agent.LOGIN, params.NoParams())
 
 
-def _which(shell: RemoteShell) -> RemoteShellParams:
-    return RemoteShellParams(id=shell.pipeline, shell=shell.id)
+def _which(shell: debug_model.RemoteShell) -> debug_model.RemoteShellParams:
+    return debug_model.RemoteShellParams(id=shell.pipeline, shell=shell.id)

@@ -14,7 +14,7 @@ from conducto_client.target import Target
 from conducto_core.run.model.params import TreeParams
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.actions import active_time
+from conducto_core.run.rules.activity import active_time
 
 #: Seconds between two updates of the view.
 _UPDATE_SECONDS = 1.0

@@ -23,7 +23,8 @@ from conducto_core.command.server import JUNIT_FILES, JUNIT_START, Part
 from conducto_core.command.usage import PeakMemory
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import AttemptEnd, out_of_memory
-from conducto_core.tree.rules.resolve import Limits, resolve
+from conducto_core.tree.rules.checks import Limits
+from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import ClaimDecision, ClaimResponse, WorkerInstructions
 from conducto_local.engine.port import Exit, Job, Output
 from conducto_local.logs.store import LogDirectory

@@ -9,6 +9,7 @@ from tests.fakes.pipelines import MemoryPipelines
 
 from chalicelib.services import HANDLERS
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.downloads import Download
 from conducto_core.api.operation import AnyOperation, Bytes
 from conducto_core.api.serve import Handlers, handlers_of, serves
@@ -18,7 +19,7 @@ from conducto_core.events.handlers import EventOperations
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import GC
 from conducto_core.run.model.params import NoParams
-from conducto_core.run.operations import EVENTS, IMAGES, OPERATIONS
+from conducto_core.run.operations import EVENTS, IMAGES
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from conducto_local.assistants.containers import FailureContainers
 from conducto_local.assistants.tokens import LocalTokens

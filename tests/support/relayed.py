@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, quote
 from chalicelib.api.dispatch import Request
 from conducto_client import Client, HttpTransport
 from conducto_client.transport.port import Body, Reply
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.dispatch import RouteTable
 from conducto_core.api.downloads import RangeError, parse_range
 from conducto_core.api.operation import API_ROOT, AnyOperation
 from conducto_core.people.rules import INHERITED
 from conducto_core.remote.model import MAX_INLINE, Ask, ResponseHead, Stored
-from conducto_core.run.operations import OPERATIONS
 from support.cloud.linked_agent import RelayWorld
 from support.cloud.world import ME
 from support.fixtures import Scene, scripted

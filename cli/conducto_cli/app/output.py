@@ -22,7 +22,7 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
 
     If one of two targets is unreachable, it has the pipelines of the other (see ``mode``).
     """
-    from conducto_core.run.rules.actions import active_time  # noqa: PLC0415 - heavy
+    from conducto_core.run.rules.activity import active_time  # noqa: PLC0415 - heavy
 
     return [
         {

@@ -467,7 +467,6 @@ def _each(item: Item, key: str) -> list[Item]:
 
 
 def _image(container: Item) -> Item:
-    """Return the image of a container, which may be all of it."""
     return container if isinstance(container.content, str) else container.get("image") or EMPTY
 
 

@@ -259,7 +259,6 @@ class _Output:
         self.which = which
 
     def chunks(self, stream: Stream, offset: int, *, follow: bool) -> Iterator[bytes]:
-        """Yield the bytes from ``offset`` on."""
         which = self.which
         while True:
             chunk = self.client.log(

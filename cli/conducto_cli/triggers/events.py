@@ -55,7 +55,6 @@ def add_commands(commands: Subcommands) -> None:
 
 
 def add_options(adding: Parser) -> None:
-    """Add the options of ``trigger add`` for events."""
     events = adding.add_argument_group("triggers by events")
     events.add_argument(
         "--event",
@@ -128,7 +127,6 @@ def add_options(adding: Parser) -> None:
 
 
 def of_events(client: Client) -> list[ScheduleView]:
-    """Return the triggers by events."""
     return [one for one in client.schedules().schedules if one.schedule.on is not None]
 
 

@@ -23,7 +23,7 @@ from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.run.model.labels import duration, failure_text
 from conducto_core.run.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, FINISHED, State
-from conducto_core.run.rules.actions import active_time
+from conducto_core.run.rules.activity import active_time
 
 #: GitHub shows ten annotations of a step.
 _ANNOTATIONS = 10

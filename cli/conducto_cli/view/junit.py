@@ -23,7 +23,7 @@ from conducto_core.run.model.labels import cause_text
 from conducto_core.run.model.params import MAX_TAILS, MAX_TREE_PAGE
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, NodeType, State
-from conducto_core.run.rules.actions import active_time
+from conducto_core.run.rules.activity import active_time
 
 #: Failures that quote the end of their output, and its lines.
 MAX_QUOTED = 1000

@@ -12,7 +12,7 @@ from conducto_core.run.model.labels import cause_text, duration, explained, time
 from conducto_core.run.model.records import Counts, ImageRecord, ImageState, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
 from conducto_core.run.model.states import FINISHED, State
-from conducto_core.run.rules.actions import active_time, wall_time
+from conducto_core.run.rules.activity import active_time, wall_time
 from conducto_core.secrets.rules import withheld
 
 ROLE_OF_STATE = {
@@ -119,7 +119,6 @@ def group_line(
 
 
 def progress(counts: Counts | None, marks: Marks) -> list[TextSpan]:
-    """Return ``✔ 88/100  ✘ 2  ● 10``."""
     if counts is None:
         return []
     done = Role.GOOD if counts.done else Role.FAINT

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.operation import (
     MAX_LAUNCH_BODY,
     AnyOperation,
@@ -20,7 +21,6 @@ from conducto_core.record import Record
 from conducto_core.remote.operations import LOGIN
 from conducto_core.run.model.params import NoParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
-from conducto_core.run.operations import OPERATIONS
 from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
 from conducto_core.workers.model import UploadResponse, WarmPool
 

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from conducto_core.api import problems
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.downloads import Download, RangeError, parse_range
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
 from conducto_core.api.operation import API_ROOT, WEBSOCKET, AnyOperation, Bytes
 from conducto_core.api.problems import ProblemError, ProblemRule
 from conducto_core.api.serve import Handlers, OperationCall
 from conducto_core.record import Record
-from conducto_core.run.operations import OPERATIONS
 
 # ----------------------------------------------------------------------------------------
 # Routes of the API: the operation for a method and a path.

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.downloads import OCTETS
 from conducto_core.api.operation import (
     API_ROOT,
@@ -21,7 +22,6 @@ from conducto_core.api.operation import (
 from conducto_core.api.problems import MEDIA_TYPE
 from conducto_core.debug.terminal import CLIENT_TEXTS, SERVER_TEXTS
 from conducto_core.run.model.requests import Problem
-from conducto_core.run.operations import OPERATIONS
 
 API_VERSION = "1"
 _REF = "#/components/schemas/{model}"

@@ -61,7 +61,6 @@ def _score(section: Section, words: list[str]) -> float:
 
 @cache
 def sections() -> tuple[Section, ...]:
-    """Return the sections of all pages."""
     return tuple(section for page in all_pages() for section in _sections(page))
 
 

@@ -132,7 +132,6 @@ class Tools:
         return self.api.call(GET_DIAGNOSIS, query).text or ""
 
     def get_node(self, id: str, path: str) -> str:  # noqa: A002
-        """Return the details of a node."""
         id_ = self._find(id).pipeline.id
         found = self.api.call(run.NODE, p.NodeParams(id=id_, path=path))
         node, nonce = found.node, _nonce()
@@ -406,7 +405,6 @@ class Tools:
         token: str | None = None,
         **options: Any,
     ) -> str:
-        """Launch a script, or the program of a pipeline."""
         summary = self._program(program, script)
         id_, args, budget = summary.pipeline.id, options.get("args") or {}, options.get("budget")
         query = p.PipelineParams(id=id_)

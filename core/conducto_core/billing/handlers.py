@@ -51,7 +51,6 @@ def months_before(moment: float) -> tuple[str, ...]:
 
 
 def is_requested(record: HasProgram, query: UsageParams) -> bool:
-    """Return whether a pipeline is of the program of a query for usage."""
     program = ProgramKey(query.title, query.program, query.function)
     return program == ProgramKey(None, None, None) or is_of_program(record, program)
 

@@ -436,14 +436,6 @@ def period_before(start: float) -> float:
     return moment.replace(year=last.year, month=last.month, day=day).timestamp()
 
 
-def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> float:
-    """Return the cost of ``seconds`` of a worker whose command gets this many vCPUs and GB.
-
-    None stands for a node's default of GB.
-    """
-    return dollars_of(size_for(path, cpu, _MEM if mem is None else mem), seconds)
-
-
 def price_of(cost: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
     """Return the price of workers for an organisation, given their cost on demand at AWS.
 

@@ -86,12 +86,10 @@ class CacheOperations(ABC):
 
     @serves(operations.GET_CACHE_ENTRY)
     async def get_cache_entry(self, params: CacheEntryParams) -> CacheItem:
-        """Return an entry of the cache."""
         return _item(await self._entry(params.id))
 
     @serves(operations.DELETE_CACHE_ENTRY)
     async def delete_cache_entry(self, params: CacheEntryParams) -> CacheItem:
-        """Delete an entry of the cache."""
         entry = await self._entry(params.id)
         await asyncio.to_thread(self.cache_entries().delete, entry.key)
         return _item(entry)

@@ -26,7 +26,7 @@ from conducto_core.export.timeline import HEIGHTS, WAITS, Chart
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.actions import active_time, wall_time
+from conducto_core.run.rules.activity import active_time, wall_time
 from conducto_core.secrets.rules import withheld
 
 if TYPE_CHECKING:

@@ -83,7 +83,6 @@ def place(node: NodeView) -> str | None:
 
 
 def state_word(node: NodeView) -> str:
-    """Return the word for the state of a node."""
     return "skipped" if node.skipped else node.state.value
 
 

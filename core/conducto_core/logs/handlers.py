@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from conducto_core.errors import RefusedError
 from conducto_core.logs import search as log_search
+from conducto_core.logs.levels import has_level, level_of
 from conducto_core.logs.lines import Lines, groups_of
 from conducto_core.logs.model import (
     MAX_MERGED_TEXT,
@@ -32,8 +33,6 @@ from conducto_core.logs.rules import (
     ReadLine,
     Scan,
     commands_of,
-    has_level,
-    level_of,
     streams_of,
 )
 from conducto_core.logs.search import SearchHit, SearchQuery, SearchResult

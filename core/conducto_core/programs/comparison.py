@@ -66,7 +66,7 @@ from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary, TreePage
 from conducto_core.run.model.responses import PipelineRun, RunHistory
 from conducto_core.run.model.states import FINISHED, NodeType, State
-from conducto_core.run.rules.actions import active_time
+from conducto_core.run.rules.activity import active_time
 
 # ----------------------------------------------------------------------------------------
 # The history of a pipeline.

@@ -33,7 +33,6 @@ def records_in(data: bytes, kind: type[R]) -> tuple[list[R], tuple[str, ...]]:
 
 
 def to_stream(problems: Sequence[str], records: Iterable[Record]) -> bytes:
-    """Return the stream with problems and records."""
     lines = [json.dumps({"problems": problems})]
     lines += [each.model_dump_json(exclude_defaults=True) for each in records]
     return ("\n".join(lines) + "\n").encode()

@@ -1,35 +1,19 @@
-"""The operations that both the agent and the cloud have.
+"""The operations on pipelines.
 
 `conducto_core.run.model.params` has the parameters.
 """
 
-from conducto_core.activity import operations as activity
-from conducto_core.annotations import operations as annotations
 from conducto_core.api.operation import (
     MAX_LAUNCH_BODY,
     WEBSOCKET,
-    AnyOperation,
     Bytes,
     LinkClass,
-    Operation,
     Permission,
     act,
     read,
     send,
 )
-from conducto_core.approvals import operations as approvals
-from conducto_core.assistants import operations as assistants
-from conducto_core.billing import operations as billing
-from conducto_core.cache import operations as cache
 from conducto_core.command.model import Resources, ResourcesParams
-from conducto_core.coverage import operations as coverage
-from conducto_core.data import operations as data
-from conducto_core.debug import operations as debug
-from conducto_core.diagnosis import operations as diagnosis
-from conducto_core.logs import operations as logs
-from conducto_core.notifications import operations as notifications
-from conducto_core.partitions import operations as partitions
-from conducto_core.programs import operations as programs
 from conducto_core.programs.model import (
     ContinuationParams,
     ContinuePlan,
@@ -37,7 +21,6 @@ from conducto_core.programs.model import (
     LatestContinuation,
     LaunchAgain,
 )
-from conducto_core.results import operations as results
 from conducto_core.run.model import params as p
 from conducto_core.run.model.requests import (
     AgentStatus,
@@ -57,9 +40,6 @@ from conducto_core.run.model.responses import (
     NodeDetail,
     PipelineList,
 )
-from conducto_core.secrets import operations as secrets
-from conducto_core.services import operations as services
-from conducto_core.test_results import operations as test_results
 
 LIST = read(
     "list_pipelines",
@@ -226,35 +206,4 @@ EVENTS = read(
     "Stream the changes after the cursor, then live ones, without an end.",
     link_class=LinkClass.READ,
     method=WEBSOCKET,
-)
-
-_FEATURES = (
-    activity,
-    annotations,
-    approvals,
-    assistants,
-    cache,
-    coverage,
-    data,
-    debug,
-    diagnosis,
-    logs,
-    notifications,
-    partitions,
-    programs,
-    results,
-    secrets,
-    services,
-    test_results,
-)
-#: All operations of both targets.
-OPERATIONS: tuple[AnyOperation, ...] = (
-    *(
-        value
-        for names in (globals(), *map(vars, _FEATURES))
-        for value in tuple(names.values())
-        if isinstance(value, Operation)
-    ),
-    billing.USAGE,
-    billing.COST,
 )

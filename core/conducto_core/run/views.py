@@ -25,7 +25,7 @@ from conducto_core.run.model.requests import (
     Workers,
 )
 from conducto_core.run.model.states import FINISHED, NodeType, State
-from conducto_core.run.rules.actions import Activity, shown_period
+from conducto_core.run.rules.activity import Activity, shown_period
 from conducto_core.run.rules.failures import stopped_by
 from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_core.run.rules.tree_state import TreeState

@@ -30,7 +30,6 @@ class SecretName:
 
     @property
     def secret_set(self) -> str:
-        """The set that it is in; "" for none."""
         return self.key.rpartition("/")[0]
 
     @property

@@ -172,7 +172,6 @@ class Tests(CoverageReports):
 
     @serves(operations.END_QUARANTINE)
     async def end_quarantine(self, params: QuarantineParams) -> Quarantine:
-        """Delete the quarantine of a test."""
         program = rules.program_id(await self._program(params.id))
         return await asyncio.to_thread(self._delete_quarantine, program, params.name)
 

@@ -46,7 +46,6 @@ class CapacityUnits:
     def read(
         self, operation: str, request: Mapping[str, Any], response: Mapping[str, Any]
     ) -> Units:
-        """Return ``(partition, read units)`` of a call."""
         half = 1.0 if request.get("ConsistentRead") else 0.5
         if operation == "GetItem":
             item = response.get("Item", {})
@@ -124,7 +123,6 @@ class Partitions:
     def count_reads(
         self, operation: str, request: Mapping[str, Any], response: Mapping[str, Any]
     ) -> Units:
-        """Count the read units of a call, and return them."""
         found = self.units.read(operation, request, response)
         with self._lock:
             self._spend(found, READS)

@@ -101,7 +101,6 @@ class StrictAws:
     def _error(
         self, strictness: Strictness, call: AwsCall, environ: dict[str, Any]
     ) -> Mapping[str, Any] | None:
-        """Return AWS's error for a call, or None."""
         if not strictness.buckets.allow(call.service, call.operation):
             return {"__type": "ThrottlingException", "message": "Rate exceeded"}
         if call.service != "dynamodb":

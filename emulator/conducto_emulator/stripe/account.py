@@ -16,8 +16,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 PERIOD = 30 * 86_400
 #: Stripe rejects older usage, and usage further in the future.
 MAX_AGE, MAX_AHEAD = 35 * 86_400, 300
-#: Number of failed payments after which a subscription is unpaid.
-MAX_FAILURES = 4
 #: A card that can be saved, and whose payments fail (one of Stripe's test numbers).
 FAILING_CARD = "4000000000000341"
 _HOUR = 3600

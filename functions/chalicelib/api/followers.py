@@ -69,5 +69,4 @@ def may_read(identity: Identity) -> bool:
 
 
 def may_link(identity: Identity) -> bool:
-    """Return whether an identity may link an agent."""
     return Permission.AGENT in identity.permissions and identity.worker is None

@@ -46,7 +46,6 @@ def uploads(caller: Identity) -> str:
 
 
 def new_key(caller: Identity) -> str:
-    """Return a new key for one transfer of a caller."""
     return uploads(caller) + token_hex(16)
 
 

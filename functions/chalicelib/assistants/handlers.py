@@ -67,7 +67,6 @@ class Mcp:
         self._site = site
 
     def respond(self, method: str, identity: Identity | None, request: Request) -> Response:
-        """Return the response to one request."""
         caller = self._api.current(identity)
         if caller is None or caller.kind != "assistant":
             wrong = problems.wrong_token() if caller is None else problems.no_assistant()

@@ -283,7 +283,6 @@ class DynamoTable:
         return found
 
     def update_operation(self, update: Update) -> Mapping[str, Any]:
-        """Return an operation that updates an item."""
         return {"Update": {"TableName": self._name, **self._update(update)}}
 
     def delete_operation(self, key: Key, *, condition: Condition = ALWAYS) -> Mapping[str, Any]:

@@ -50,12 +50,10 @@ def client_error() -> "type[ClientError]":
 
 
 def code_of(error: "ClientError") -> str:
-    """Return the code of an AWS error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: "ClientError") -> str:
-    """Return the message of an AWS error."""
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
 

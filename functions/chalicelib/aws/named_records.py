@@ -46,11 +46,9 @@ class TableNamedRecords(Generic[R]):
         self._model = model
 
     def list_by_name(self, org: str) -> Sequence[R]:
-        """Return the records of an organisation, by name."""
         return [self._parsed(item["record"]) for _, item in self._table.below(self._key(org, ""))]
 
     def get(self, org: str, name: str) -> R | None:
-        """Return a record."""
         item = self._table.get(self._key(org, name))
         return None if item is None else self._parsed(item["record"])
 

@@ -50,7 +50,6 @@ class S3Bucket:
         return self._signed("get_object", wanted, seconds)
 
     def exists(self, key: str) -> bool:
-        """Return whether an object exists."""
         return self.put_at(key) is not None
 
     def size(self, key: str) -> int | None:

@@ -148,7 +148,6 @@ class Key(NamedTuple):
 
 
 def kind_of(key: Key) -> Kind:
-    """Return the kind of item that has a key."""
     match key.partition[0]:
         case "P":
             return _OF_A_PIPELINE[key.sort[0]]
@@ -171,12 +170,10 @@ def pipeline(pipeline_id: str) -> str:
 
 
 def record(pipeline_id: str) -> Key:
-    """Return the key of a pipeline's record."""
     return Key(pipeline(pipeline_id), "R")
 
 
 def entry(pipeline_id: str, number: int) -> Key:
-    """Return the key of an entry."""
     return Key(pipeline(pipeline_id), f"E#{number:0{_DIGITS}}")
 
 
@@ -215,7 +212,6 @@ def attempts(pipeline_id: str, part: int) -> str:
 
 
 def attempt(pipeline_id: str, path: str, number: int) -> Key:
-    """Return the key of an attempt."""
     sort = f"{attempts_of(path)}{number:0{_DIGITS}}"
     return Key(attempts(pipeline_id, part_of(path)), sort)
 
@@ -236,7 +232,6 @@ def outgoing(pipeline_id: str, number: int) -> Key:
 
 
 def snapshot(pipeline_id: str) -> Key:
-    """Return the key of a snapshot."""
     return Key(pipeline(pipeline_id), "S")
 
 
@@ -246,12 +241,10 @@ def worker(pipeline_id: str, worker_id: str) -> Key:
 
 
 def schedule(org_name: str, name: str) -> Key:
-    """Return the key of a schedule."""
     return Key(f"Y#{org_name}", name)
 
 
 def firing(org_name: str, name: str, firing_id: str) -> Key:
-    """Return the key of a firing."""
     return Key(f"Y#{org_name}#{name}", firing_id)
 
 
@@ -271,7 +264,6 @@ def files(name: str) -> Key:
 
 
 def org(name: str) -> Key:
-    """Return the key of an organisation."""
     return Key(f"O#{name}", "O")
 
 
@@ -286,7 +278,6 @@ def members(org_name: str) -> Key:
 
 
 def member(org_name: str, user: str) -> Key:
-    """Return the key of a member."""
     return Key(org(org_name).partition, f"M#{user}")
 
 
@@ -296,7 +287,6 @@ def former_member(org_name: str, user: str) -> Key:
 
 
 def invitation(org_name: str, digest: str) -> Key:
-    """Return the key of an invitation."""
     return Key(org(org_name).partition, f"V#{digest}")
 
 
@@ -311,7 +301,6 @@ def limits(org_name: str) -> Key:
 
 
 def cached(org_name: str, key: str) -> Key:
-    """Return the key of an entry of the cache."""
     return Key(f"M#{org_name}", f"K#{key}")
 
 
@@ -331,7 +320,6 @@ def flight_waiter(org_name: str, key: str, pipeline_id: str) -> Key:
 
 
 def audit(org_name: str, month: str, entry_id: str) -> Key:
-    """Return the key of an entry of the audit log."""
     return Key(f"A#{org_name}#{month}", entry_id)
 
 
@@ -387,7 +375,6 @@ def hook_event(event_id: str) -> Key:
 
 
 def token(digest: str) -> Key:
-    """Return the key of a token."""
     return Key(f"T#{digest}", "T")
 
 
@@ -483,7 +470,6 @@ def follower(pipeline_id: str, connection: str) -> Key:
 
 
 def connection(name: str) -> Key:
-    """Return the key of a connection."""
     return Key(f"N#{name}", "N")
 
 
@@ -503,7 +489,6 @@ def agent(org_name: str, agent_id: str) -> Key:
 
 
 def reported(org_name: str, agent_id: str, pipeline_id: str) -> Key:
-    """Return the key of a pipeline that an agent reported."""
     return Key(f"K#{org_name}", f"P#{agent_id}#{pipeline_id}")
 
 

@@ -49,7 +49,6 @@ class TableBilling:
         return None if item is None else _account(org, item)
 
     def accounts(self) -> Iterator[str]:
-        """Yield the organisations that have one."""
         for _, item in self._table.index(OPEN, _ACCOUNTS):
             yield str(item[OPEN.sort_key])
 
@@ -70,7 +69,6 @@ class TableBilling:
     # ---- usage --------------------------------------------------------------------------------
 
     def meter(self, org: str, worker: str, since: float) -> Meter | None:
-        """Return a worker's meter."""
         item = self._table.get(table_keys.meter(org, worker, since))
         return None if item is None else _meter(org, worker, since, item)
 

@@ -176,7 +176,6 @@ class StripeBilling:
         ]
 
     def subscription(self, subscription_id: str) -> Subscription | None:
-        """Return a subscription."""
         import stripe  # noqa: PLC0415  see the module's docstring
 
         asked = {"expand": ["customer"]}

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from chalicelib.cache.store import Flight
 from chalicelib.images.builds import ImageBuilds
@@ -55,7 +55,6 @@ _STREAMS: tuple[Stream, ...] = (
 )
 #: The input of a command whose ``code`` is not in the bucket.
 NOT_UPLOADED = "its files, which are not uploaded"
-R = TypeVar("R")
 
 
 class Candidate(NamedTuple):

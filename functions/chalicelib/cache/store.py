@@ -121,7 +121,6 @@ class TableCache:
         return waiting
 
     def entries(self, org: str) -> Iterator[CacheEntry]:
-        """Yield all entries, by key."""
         return (_entry(item) for _, item in self._table.below(table_keys.cached(org, "")))
 
     def with_id(self, org: str, prefix: str) -> list[CacheEntry]:
@@ -144,7 +143,6 @@ class TableCache:
                 self._table.delete(node)
 
     def delete(self, org: str, key: str) -> None:
-        """Delete an entry."""
         self._table.delete(table_keys.cached(org, key))
 
 

@@ -79,11 +79,9 @@ class CloudChildren(ChildApi):
         return made
 
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
         return await self._pipelines.get_pipeline(params)
 
     async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return one page of a subtree."""
         return await self._pipelines.get_tree(params)
 
 

@@ -48,7 +48,6 @@ class DataFunction:
         self._ask("stage", directory=directory, name=name, key=key)
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
-        """Write a file."""
         text = base64.b64encode(data).decode()
         found = self._ask("write", directory=directory, name=name, data=text)
         return DataEntry.model_validate(found)
@@ -162,7 +161,6 @@ class EfsAccessPoints:
         self._tags = [{"Key": STAGE_TAG, "Value": stage}]
 
     def of_pipeline(self, pipeline_id: str) -> str:
-        """Return the id of the access point of a pipeline's data."""
         return self._ensure(f"pipeline/{pipeline_id}", pipeline_directory(pipeline_id))
 
     def of_user(self, org: str, user: str) -> str:

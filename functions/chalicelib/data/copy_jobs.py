@@ -11,7 +11,6 @@ of its own, because a file that is being written has a new version at each reque
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -21,9 +20,6 @@ from chalicelib.logs.port import Storage
 from chalicelib.run.port import Blobs
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.responses import DataEntry
-
-logger = logging.getLogger(__name__)
-
 
 #: Bytes that are copied within the request, which takes a second or two.
 MAX_AT_ONCE = 32 << 20
@@ -148,7 +144,6 @@ class CopyJobs:
 
 
 def write_progress(blobs: Blobs, key: str, progress: CopyProgress) -> None:
-    """Write the progress of a copy."""
     blobs.put(key + ".at", json.dumps(progress).encode())
 
 

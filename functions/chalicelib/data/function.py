@@ -76,7 +76,6 @@ class LocalDataFiles:
             self._blobs.put_file(key, cast("BinaryIO", Counted(file, counter)))
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
-        """Write a file."""
         return asyncio.run(self._writable(directory).write(name, _chunks([data])))
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:

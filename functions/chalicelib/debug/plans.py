@@ -1,7 +1,7 @@
 """Plans of debug shells."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -46,7 +46,6 @@ _CHANGED_NOTE = (
 _REMOTE_NOTE = "AWS opens the shell as root, regardless of the image's user"
 #: ``CONDUCTO_OUTER_OWNER``: the EFS access point maps every user to this one.
 OUTER_OWNER = "0:0"
-R = TypeVar("R")
 
 
 class _Subject(NamedTuple):

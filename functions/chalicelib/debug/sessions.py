@@ -123,32 +123,9 @@ class DebugSessions:
             PlanLimitError: The organisation uses all workers of its plan.
         """
         self._check(me, pipeline_id, request)
-        wanted = DebugRequest(path=request.path, attempt=request.attempt)
-        plan = self.plans.plan(me, pipeline_id, wanted, remote=True)
-        allowed = self._records.orgs.plan(me.org).max_cpu
-        if plan.cpu > allowed:
-            raise RefusedError(
-                f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
-                f"{allowed:g}; omit --remote, or choose a larger plan"
-            )
+        plan = self._checked_plan(me, pipeline_id, request)
         place = self._placement(me, pipeline_id, plan.path)
-        machine = place.machine
-        now = self._timing.clock()
-        shell = Shell(
-            id=_PREFIX + token_hex(8),
-            org=me.org,
-            pipeline_id=pipeline_id,
-            user=me.user,
-            path=plan.path,
-            attempt=plan.attempt,
-            cpu=plan.cpu,
-            mem=plan.mem,
-            opened=now,
-            until=now + request.seconds,
-            runs=runs,
-            machine=machine.text if machine is not None and machine.is_declared else "",
-            gpu=place.gpu,
-        )
+        shell = self._new_shell(me, pipeline_id, plan, place, seconds=request.seconds, runs=runs)
         # A shell can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
         self._reserve(shell)
@@ -170,6 +147,47 @@ class DebugSessions:
             image=plan.image,
             until=shell.until,
             notes=plan.notes,
+        )
+
+    def _checked_plan(
+        self, me: Identity, pipeline_id: str, request: RemoteShellRequest
+    ) -> DebugPlan:
+        wanted = DebugRequest(path=request.path, attempt=request.attempt)
+        plan = self.plans.plan(me, pipeline_id, wanted, remote=True)
+        allowed = self._records.orgs.plan(me.org).max_cpu
+        if plan.cpu > allowed:
+            raise RefusedError(
+                f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
+                f"{allowed:g}; omit --remote, or choose a larger plan"
+            )
+        return plan
+
+    def _new_shell(
+        self,
+        me: Identity,
+        pipeline_id: str,
+        plan: DebugPlan,
+        place: Placement,
+        *,
+        seconds: float,
+        runs: Literal["", "plain", "secrets"],
+    ) -> Shell:
+        machine = place.machine
+        now = self._timing.clock()
+        return Shell(
+            id=_PREFIX + token_hex(8),
+            org=me.org,
+            pipeline_id=pipeline_id,
+            user=me.user,
+            path=plan.path,
+            attempt=plan.attempt,
+            cpu=plan.cpu,
+            mem=plan.mem,
+            opened=now,
+            until=now + seconds,
+            runs=runs,
+            machine=machine.text if machine is not None and machine.is_declared else "",
+            gpu=place.gpu,
         )
 
     def _placement(self, me: Identity, pipeline_id: str, path: str) -> Placement:
@@ -357,7 +375,6 @@ class DebugSessions:
         return shell is not None and shell.ended is None
 
     def end_all(self, pipeline_id: str, reason: str) -> None:
-        """End all shells of a pipeline."""
         for shell in self._records.shells.of_pipeline(pipeline_id):
             self._over(shell, reason)
 

@@ -84,7 +84,6 @@ class EcrRegistry:
         return f"{self._root}/{_part(org)}:{tag}"
 
     def exists(self, org: str, tag: str) -> bool:
-        """Return whether an image exists."""
         wanted = {"repositoryName": self._name(org), "imageIds": [{"imageTag": tag}]}
         with throttling(), ignoring(*_MISSING):
             return bool(self._clients.get("ecr").describe_images(**wanted)["imageDetails"])
@@ -261,7 +260,6 @@ class CodeBuild:
         return str(response["build"]["id"])
 
     def status(self, build_id: str) -> BuildStatus:
-        """Return the status of a build."""
         builds = []
         with throttling(), ignoring(*_NO_BUILD):
             builds = self._clients.get("codebuild").batch_get_builds(ids=[build_id])["builds"]

@@ -77,7 +77,6 @@ class _Round:
 
     @property
     def pipeline_id(self) -> str:
-        """The pipeline's id."""
         return self.record.id
 
     def mask(self) -> Mask:

@@ -10,7 +10,6 @@ class CloudPartitions(CloudQueries):
     """The partitions of one organisation's programs."""
 
     async def partition_facts(self, pipeline_id: str) -> PartitionFacts:
-        """Return the partitions of a pipeline."""
         return await self._read(pipeline_id, facts_of)
 
     def partition_store(self) -> PartitionBlobs:

@@ -38,7 +38,6 @@ class CloudPeople:
 
     @serves(people_operations.LIST_ORGANISATIONS)
     async def list_organisations(self) -> m.OrganisationList:
-        """List the organisations of the person."""
         return await asyncio.to_thread(self._organisations.listing)
 
     @serves(people_operations.CREATE_ORGANISATION)
@@ -55,22 +54,18 @@ class CloudPeople:
     async def delete_organisation(
         self, params: m.DeleteOrganisationParams
     ) -> m.OrganisationDeleted:
-        """Delete the organisation."""
         return await asyncio.to_thread(self._organisations.delete, params)
 
     @serves(people_operations.LIST_MEMBERS)
     async def list_members(self) -> m.MemberList:
-        """List the members of the organisation."""
         return await asyncio.to_thread(self._members.listing)
 
     @serves(people_operations.CHANGE_ROLE)
     async def change_role(self, params: m.MemberParams, request: m.RoleChange) -> m.MemberChanged:
-        """Change the role of a member."""
         return await asyncio.to_thread(self._members.change_role, params.user, request.role)
 
     @serves(people_operations.REMOVE_MEMBER)
     async def remove_member(self, params: m.MemberParams) -> m.MemberRemoved:
-        """Remove a member."""
         return await asyncio.to_thread(self._members.remove, params.user)
 
     @serves(people_operations.TAKE_OVER)
@@ -116,7 +111,6 @@ class CloudPeople:
 
     @serves(people_operations.WITHDRAW_INVITATION)
     async def withdraw_invitation(self, params: m.InvitationParams) -> m.Invitation:
-        """Withdraw an invitation."""
         return await asyncio.to_thread(self._invitations.withdraw, params.id)
 
     @serves(people_operations.ACCEPT_INVITATION)
@@ -126,7 +120,6 @@ class CloudPeople:
 
     @serves(people_operations.LIST_TOKENS)
     async def list_tokens(self, params: m.TokenListParams) -> m.MemberTokenList:
-        """List tokens."""
         return await asyncio.to_thread(self._tokens.listing, params, sessions=False)
 
     @serves(people_operations.CREATE_TOKEN)
@@ -136,7 +129,6 @@ class CloudPeople:
 
     @serves(people_operations.REVOKE_TOKEN)
     async def revoke_token(self, params: m.TokenParams) -> m.TokensRevoked:
-        """Revoke a token."""
         return await asyncio.to_thread(self._tokens.revoke, params.id, sessions=False)
 
     @serves(people_operations.LIST_SESSIONS)
@@ -146,15 +138,12 @@ class CloudPeople:
 
     @serves(people_operations.END_ONE_SESSION)
     async def end_one_session(self, params: m.TokenParams) -> m.TokensRevoked:
-        """End a session."""
         return await asyncio.to_thread(self._tokens.revoke, params.id, sessions=True)
 
     @serves(people_operations.END_ALL_SESSIONS)
     async def end_all_sessions(self) -> m.TokensRevoked:
-        """End all sessions of the caller."""
         return await asyncio.to_thread(self._tokens.end_all)
 
     @serves(people_operations.LIST_AUDIT)
     async def list_audit(self, params: m.AuditParams) -> m.AuditPage:
-        """Return a page of the audit log."""
         return await asyncio.to_thread(self._records.audit.page, self._me.org, params)

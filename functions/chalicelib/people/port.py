@@ -173,7 +173,6 @@ class Spender:
 
     @classmethod
     def for_pipeline(cls, record: PipelineRecord, dollars: float, attempts: int = 1) -> "Spender":
-        """Return the spender of a pipeline."""
         named = (record.program, record.function)
         return cls(record.id, record.title, dollars, attempts, *named)
 

@@ -179,12 +179,10 @@ class CloudSignIn:
 
     @serves(people_operations.LIST_TRUSTS)
     async def list_trusts(self) -> TrustList:
-        """List the trusts of the organisation."""
         return await asyncio.to_thread(self._trusts.listing)
 
     @serves(people_operations.PUT_TRUST)
     async def put_trust(self, params: TrustParams, request: TrustRequest) -> Trust:
-        """Store a trust."""
         return await asyncio.to_thread(self._trusts.put, params.name, request)
 
     @serves(people_operations.DELETE_TRUST)

@@ -38,7 +38,6 @@ class CloudAgents:
 
     @serves(remote_operations.LIST_AGENTS)
     async def list_agents(self) -> LinkedAgentList:
-        """List the agents."""
         found = await asyncio.to_thread(self._records.agents.list_by_id, self._me.org)
         now = self._clock()
         views = (view_of(agent, now) for agent in found)
@@ -46,7 +45,6 @@ class CloudAgents:
 
     @serves(remote_operations.LINKED_AGENT)
     async def get_linked_agent(self, params: LinkedAgentParams) -> LinkedAgent:
-        """Return one agent."""
         agent = await asyncio.to_thread(self._agent, params.id)
         return view_of(agent, self._clock())
 

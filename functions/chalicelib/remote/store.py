@@ -32,12 +32,10 @@ class TableAgents:
         return self._table.put_if(_key(agent.key), {**_item(agent), **kept}, where, values)
 
     def find(self, key: AgentKey) -> AgentRecord | None:
-        """Return an agent."""
         item = self._table.get(_key(key))
         return None if item is None else _agent(key, item)
 
     def list_by_id(self, org: str) -> Sequence[AgentRecord]:
-        """Return the agents of an organisation, by id."""
         rows = self._table.below(table_keys.agent(org, ""))
         return [_agent(AgentKey(org, agent_id), item) for agent_id, item in rows]
 

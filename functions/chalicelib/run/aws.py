@@ -128,7 +128,6 @@ class StepFunctions:
         self._known.pop(machine_arn, None)
 
     def machine_of(self, execution_arn: str) -> str:
-        """Return the ARN of the machine that an execution runs."""
         head, _, _ = execution_arn.rpartition(":")
         return head.replace(":execution:", ":stateMachine:", 1)
 
@@ -201,7 +200,6 @@ class StepFunctions:
 
 
 def execution_arn(machine_arn: str, name: str) -> str:
-    """Return the ARN of an execution by its name."""
     head, _, machine = machine_arn.rpartition(":")
     return f"{head.removesuffix(':stateMachine')}:execution:{machine}:{name}"
 

@@ -40,7 +40,6 @@ class DefinitionCache:
         self._lock = Lock()
 
     def get(self, pipeline_id: str) -> bytes:
-        """Return the definition of a pipeline."""
         return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
 
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
@@ -97,7 +96,6 @@ class PipelineCache:
         self._lock = Lock()
 
     def lock_of(self, pipeline_id: str) -> RLock:
-        """Return the lock of a pipeline."""
         with self._lock:
             return self._locks.setdefault(pipeline_id, RLock())
 

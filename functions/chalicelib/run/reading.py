@@ -139,11 +139,9 @@ class CloudReadModel:
         return live.with_running(stored, paths)
 
     def notifications(self, live: CloudPipeline) -> Iterable[NotificationRecord]:
-        """Return the notifications of the pipeline."""
         return (one for sent in self._store.outgoing(live.id) for one in sent.notifications)
 
     def periods(self, live: CloudPipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
-        """Return the periods of groups."""
         return live.periods(groups)
 
     def wait(self, live: CloudPipeline, node: LiveNode) -> Wait | None:
@@ -312,7 +310,6 @@ class CloudQueries(CloudCaller):
 
     @serves(run_operations.NODE)
     async def get_node(self, params: NodeParams) -> NodeDetail:
-        """Return the details of one node."""
         return await self._read(
             params.id, lambda live: queries.node_detail(self._read_model, live, params.path)
         )

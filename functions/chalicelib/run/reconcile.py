@@ -221,11 +221,10 @@ class Reconciler:
                 and not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), listed)
             ]
             unplaced = self._unplaced(live, running)
-            known = set(live.registry.workers)
+            known = {*live.registry.workers, *live.registry.ended}
             leaving = [
                 w for w in live.registry.workers.values() if w.status is WorkerStatus.LEAVING
             ]
-            known |= set(live.registry.ended)
             late = [w for w in live.registry.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._lost, worker))
@@ -240,6 +239,10 @@ class Reconciler:
         if late_effects is not None:
             self._engine.deferred.defer(late_effects)
         self._engine.watch.poll(org, pipeline_id, at_once=True)
+        self._advance(org, pipeline_id)
+
+    def _advance(self, org: str, pipeline_id: str) -> None:
+        """Perform the steps that depend on the time."""
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
         self._engine.look_again(org, pipeline_id)

@@ -63,7 +63,6 @@ class CloudScheduleCaller:
         self._pipelines = pipelines
 
     async def template_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the launch request of a pipeline."""
         return await self._pipelines.template_launch(pipeline_id)
 
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
@@ -135,7 +134,6 @@ class CloudScheduleTarget:
         raise RefusedError(f"{schedule.name}: the cloud starts no scripts")
 
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return the record of a pipeline; None if it was deleted."""
         return await asyncio.to_thread(self._records.store.record, org, pipeline_id)
 
     async def partition_states(

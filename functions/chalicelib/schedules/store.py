@@ -29,13 +29,11 @@ class TableSchedules:
         self._blobs = blobs
 
     def list_by_name(self, org: str) -> Sequence[Schedule]:
-        """Return the schedules of an organisation, by name."""
         first = table_keys.schedule(org, "")
         found = self._table.range(first.partition, " ", table_keys.LAST)
         return [rules.listed(key, str(item["schedule"])) for key, item in found]
 
     def get(self, org: str, name: str) -> Schedule | None:
-        """Return a schedule."""
         item = self._table.get(table_keys.schedule(org, name))
         return None if item is None else rules.parsed(name, str(item["schedule"]))
 
@@ -109,7 +107,6 @@ class TableSchedules:
         return True
 
     def template(self, org: str, name: str) -> bytes | None:
-        """Return the template of a schedule."""
         for _ in range(_READS):
             item = self._table.get(table_keys.schedule(org, name))
             if item is None or "template" not in item:
@@ -120,7 +117,6 @@ class TableSchedules:
         return None
 
     def firing(self, org: str, name: str, firing_id: str) -> Firing | None:
-        """Return a firing."""
         item = self._table.get(table_keys.firing(org, name, firing_id))
         return None if item is None else rules.parsed_firing(firing_id, str(item["firing"]))
 
@@ -148,7 +144,6 @@ class TableSchedules:
         return self.event(org, name, mark) or event
 
     def event(self, org: str, name: str, mark: str) -> StoredEvent | None:
-        """Return an event."""
         item = self._table.get(table_keys.event(org, name, mark))
         if item is None:
             return None

@@ -49,7 +49,6 @@ class SecretsManager:
         self._clock = clock
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return a scope's secrets, or {} if it has none."""
         return self._current(scope)[0]
 
     def read_version(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:

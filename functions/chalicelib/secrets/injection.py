@@ -48,7 +48,6 @@ class InjectedSecrets:
     shown: frozenset[str] = frozenset()
 
     def mask(self) -> Mask:
-        """Return a mask of the secrets."""
         return Mask(self.masked)
 
     def only(self, names: Collection[str] | None) -> "InjectedSecrets":

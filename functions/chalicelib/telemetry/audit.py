@@ -6,7 +6,6 @@ when its request has ended, or has been interrupted, at least once.
 
 import gzip
 import json
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,8 +18,6 @@ from chalicelib.run.port import Blobs
 from conducto_core.asl.rules.naming import Site
 from conducto_core.installation.names import GATEWAY_SECONDS, log_prefix
 from conducto_core.people.model import AuditEntry
-
-logger = logging.getLogger(__name__)
 
 #: Seconds after which the request of an entry has ended in any case.
 _ENDED_SECONDS = 2 * GATEWAY_SECONDS

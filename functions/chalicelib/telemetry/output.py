@@ -47,7 +47,6 @@ def export_output(
 
 
 def object_key(folder: str, pipeline_id: str, attempt: AttemptRecord) -> str:
-    """Return the key of the object of an attempt, in the folder of its organisation."""
     day = time.strftime("%Y-%m-%d", time.gmtime(attempt.ended))
     node = node_folder(attempt.path).rpartition("/")[2]
     return f"{folder}/{day}/{pipeline_id}/{node}.{attempt.number}.jsonl.gz"

@@ -39,7 +39,6 @@ class CloudTests(CloudCaller):
     __test__ = False
 
     def quarantine_store(self) -> OrgQuarantines:
-        """Return the store of the quarantines."""
         return OrgQuarantines(self._records, self._me.org)
 
     def read_test_history(self, name: str) -> bytes | None:

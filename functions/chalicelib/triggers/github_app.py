@@ -108,7 +108,6 @@ class GithubAppSetup:
         self._me = caller
 
     def view(self) -> g.GithubAppView:
-        """Return the App."""
         return g.GithubAppView(app=app_of(self._records, self._me.org))
 
     def start(self, request: g.GithubAppRequest) -> g.GithubAppStart:

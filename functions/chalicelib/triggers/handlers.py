@@ -20,17 +20,14 @@ class CloudTriggers:
 
     @serves(triggers_operations.LIST_TRIGGERS)
     async def list_triggers(self) -> t.TriggerList:
-        """List the triggers."""
         return await asyncio.to_thread(self._triggers.listing)
 
     @serves(triggers_operations.PUT_TRIGGER)
     async def put_trigger(self, params: t.TriggerParams, request: t.TriggerRequest) -> t.NewTrigger:
-        """Store a trigger."""
         return await asyncio.to_thread(self._triggers.put, params.name, request)
 
     @serves(triggers_operations.DELETE_TRIGGER)
     async def delete_trigger(self, params: t.TriggerParams) -> t.TriggerList:
-        """Delete a trigger."""
         return await asyncio.to_thread(self._triggers.delete, params.name)
 
     @serves(triggers_operations.LIST_DELIVERIES)
@@ -69,7 +66,6 @@ class CloudGithubApp:
 
     @serves(triggers_operations.GET_GITHUB_APP)
     async def get_github_app(self) -> g.GithubAppView:
-        """Return the App."""
         return await asyncio.to_thread(self._app.view)
 
     @serves(triggers_operations.START_GITHUB_APP)

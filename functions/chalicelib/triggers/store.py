@@ -56,7 +56,6 @@ class TableDeliveries:
         return sorted(str(item[OPEN.sort_key]) for _, item in self._table.index(OPEN, _APPS))
 
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
-        """Return a delivery."""
         item = self._table.get(table_keys.delivery(org, trigger, delivery))
         return None if item is None else Delivery.model_validate_json(str(item["record"]))
 

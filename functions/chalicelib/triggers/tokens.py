@@ -59,7 +59,6 @@ def app_scope(org: str) -> str:
 
 
 def app_of(records: Records, org: str) -> GithubApp | None:
-    """Return the GitHub App of an organisation."""
     found: GithubApp | None = records.apps.get(org, APP_RECORD)
     return found
 
@@ -120,7 +119,6 @@ class GitTokens:
         return self._github.token(app, key, repository_of(repository), left=left)
 
     def stored(self, org: str, name: str) -> str | None:
-        """Return the token that was stored with a trigger, or None."""
         return value_of(self._vault.read(trigger_scope(org, name)), TOKEN)
 
     def renewing(self, org: str, trigger: t.Trigger, call: Callable[[], R]) -> R:

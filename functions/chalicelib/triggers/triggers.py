@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from secrets import token_urlsafe
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.errors import ConflictError, Timing
@@ -45,7 +45,6 @@ from conducto_core.triggers.rules.providers import (
 
 logger = logging.getLogger(__name__)
 
-R = TypeVar("R")
 
 #: Maximum webhooks of one hook per minute.
 MAX_WEBHOOKS = 300

@@ -100,7 +100,6 @@ class WorkerOutput:
     @serves(workers_operations.LOG)
     @logged
     async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
-        """Store a chunk of output."""
         org, pipeline_id, worker_id = worker_of(self._me)
         with self._engine.seen(org, pipeline_id) as live:
             its_own = _has_received(live.registry.workers.get(worker_id), call)
@@ -173,7 +172,6 @@ class WorkerOutput:
 
 
 def _output_in(call: WorkerLogChunk) -> bytes:
-    """Return the output in a chunk."""
     try:
         data = base64.b64decode(call.data, validate=True)
         if call.packed:

@@ -68,7 +68,6 @@ class WorkerTask:
 
     @property
     def size(self) -> Size:
-        """The size of the task."""
         about = f"pool {self.pool}"
         if self.machine is not None:
             return machine_size(about, self.machine, self.cpu, self.mem, self.gpu)
@@ -241,7 +240,6 @@ class Shell:
 
     @property
     def size(self) -> Size:
-        """The size of its worker."""
         machine = self.machine_class
         if machine is None:
             return size_for(self.path, self.cpu, self.mem)

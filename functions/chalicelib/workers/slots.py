@@ -124,7 +124,6 @@ class Slots:
         self._offer_to_waiting(org, "")
 
     def stop_all_idle(self, org: str) -> None:
-        """Stop all idle workers of an organisation."""
         for name, share in self._records.orgs.shares(org).items():
             if share.workers:
                 self._spare(org, name, share.workers)

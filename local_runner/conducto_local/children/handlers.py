@@ -3,6 +3,7 @@
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.dispatch import Headers, Response, Service
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
 from conducto_core.api.operation import AnyOperation, Permission
@@ -13,7 +14,6 @@ from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.children.rules import as_parent, check_depth, check_rights, child_form
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
-from conducto_core.run.operations import OPERATIONS
 from conducto_core.tree.model import Pipeline
 from conducto_local.children.channel import ChildRequest, ChildResponse
 from conducto_local.run.launching import LocalLaunches, Origin

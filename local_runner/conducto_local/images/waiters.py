@@ -104,7 +104,6 @@ class ImageWaiters:
 
     @staticmethod
     def image_of(live: LivePipeline, name: str) -> LiveImage:
-        """Return an image of a pipeline."""
         return live.images.setdefault(name, LiveImage(ImageRecord(name=name)))
 
     def need(self, live: LivePipeline, name: str) -> LiveImage:

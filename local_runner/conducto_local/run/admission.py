@@ -10,7 +10,8 @@ from conducto_core.command.output import PrintedTreeError
 from conducto_core.errors import check_each, invalid
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import NodeSpec, Pipeline, pack_form
-from conducto_core.tree.rules.resolve import Limits, check_size, resolve_generated
+from conducto_core.tree.rules.checks import Limits, check_size
+from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.tree.rules.written import Form
 from conducto_local.engine.docker.run_args import RunArgsError, gpus_of
 from conducto_local.run.live_pipeline import ActiveAttempt

@@ -1,6 +1,5 @@
 """Records of attempts, and the containers that attempts need."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -21,8 +20,6 @@ from conducto_local.engine.port import BuiltImage, Job, Mount, WorkerSpec
 from conducto_local.run.containers import Container, Containers, Owner, PoolKey
 from conducto_local.run.context import SchedulerContext
 from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
-
-logger = logging.getLogger(__name__)
 
 DATA_PIPELINE = "/conducto/data/pipeline"
 DATA_USER = "/conducto/data/user"

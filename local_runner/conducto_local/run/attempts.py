@@ -29,7 +29,7 @@ from conducto_core.services.rules import with_secrets
 from conducto_core.test_results.model import TestResult
 from conducto_core.test_results.rules import excuse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
-from conducto_core.tree.rules.resolve import Limits
+from conducto_core.tree.rules.checks import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
 from conducto_local.engine.port import (
     BuiltImage,

@@ -19,7 +19,7 @@ from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd
 from conducto_core.services.rules import variables
 from conducto_core.tree.model import Pipeline
-from conducto_core.tree.rules.resolve import Limits
+from conducto_core.tree.rules.checks import Limits
 from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job
 from conducto_local.logs.store import LogDirectory, LogWriter
 from conducto_local.run.admission import read_tree

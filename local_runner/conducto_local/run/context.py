@@ -13,7 +13,7 @@ from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action
 from conducto_core.run.rules.admission import AdmissionQueue
-from conducto_core.tree.rules.resolve import Limits
+from conducto_core.tree.rules.checks import Limits
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.engine.port import Engine, EngineError, EngineInfo, ImageBuilder
 from conducto_local.logs.store import LogDirectory

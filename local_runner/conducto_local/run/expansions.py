@@ -12,7 +12,7 @@ from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model.states import Cause
 from conducto_core.tree.model import Pipeline
-from conducto_core.tree.rules.resolve import Limits
+from conducto_core.tree.rules.checks import Limits
 from conducto_local.engine.port import EngineError
 from conducto_local.run.admission import read_tree
 from conducto_local.run.command import Result, results_of

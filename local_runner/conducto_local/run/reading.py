@@ -89,7 +89,6 @@ class LocalQueries(LocalAccess):
         return live.record.model_copy(update={"status": live.status()})
 
     async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the pipeline as it was launched."""
         record = self._cache.record(pipeline_id)
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))

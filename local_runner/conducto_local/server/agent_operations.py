@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.operation import AnyOperation
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
@@ -16,7 +17,6 @@ from conducto_core.run import operations as run_operations
 from conducto_core.run.model.params import ListParams, StopParams
 from conducto_core.run.model.requests import AgentStatus
 from conducto_core.run.model.responses import AgentStopping, Login
-from conducto_core.run.operations import OPERATIONS
 from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
 from conducto_local.agent.files import AgentState
 from conducto_local.debug.page import Shells

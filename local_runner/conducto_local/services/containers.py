@@ -149,7 +149,6 @@ class Services:
 
     @property
     def have_ended(self) -> bool:
-        """Whether one of them has ended."""
         return any(each.over.is_set() for each in self._containers)
 
     async def start(self) -> None:

@@ -168,7 +168,6 @@ def migrate(
 
 
 def backup_path(path: Path, version: int) -> Path:
-    """Return the path of the backup of a store with schema ``version``."""
     return path.with_name(f"{path.name}.schema-{version}.bak")
 
 

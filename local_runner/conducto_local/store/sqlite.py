@@ -216,7 +216,6 @@ class SqliteStore:
                     self._reserve.unlink(missing_ok=True)
 
     def save(self, pipeline_id: str, turn: WriteBatch) -> None:
-        """Save one pipeline's batch; see `Store.save`."""
         self.save_all({pipeline_id: turn})
 
     def save_all(self, turns: Mapping[str, WriteBatch]) -> None:

@@ -460,12 +460,6 @@ def from_wire(data: Any) -> PartitionSet:
     )
 
 
-def zone_in(wire: Wire) -> str:
-    """Return the time zone of a set's JSON data."""
-    axes = wire.get("axes") or [wire]
-    return next((str(axis["zone"]) for axis in axes if "zone" in axis), UTC)
-
-
 def daily(start: Union[str, dt.date], zone: str = UTC) -> PartitionSet:
     """Return partitions of a day each, from ``start`` on, such as ``"2024-01-01"``."""
     return TimeSet("daily", start, zone)

@@ -464,6 +464,20 @@ def test_help_does_not_import_the_client(words: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_launch_imports_no_models_of_features_that_it_does_not_use() -> None:
+    code = (
+        "import sys, conducto_cli.launch.local, conducto_cli.view.session; "
+        "print(*(f'conducto_core.{name}' in sys.modules for name in sys.argv[1:]))"
+    )
+    unused = ("people.model", "workers.model", "schedules.model", "limits.rules")
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *unused], capture_output=True, check=True, text=True
+    )
+
+    assert done.stdout.split() == ["False"] * len(unused)
+
+
 def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> None:
     conducto("--help")
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.dispatch import RouteTable
 from conducto_core.api.openapi import openapi_document
 from conducto_core.api.operation import AnyOperation
@@ -16,7 +17,7 @@ from conducto_core.errors import NotFoundError
 from conducto_core.logs.operations import LOG
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import AGENT_OPERATIONS
-from conducto_core.run.operations import AGENT_STATUS, OPERATIONS
+from conducto_core.run.operations import AGENT_STATUS
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from support.golden import FILES, REMEDY, read
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from conducto_core.command.output import LineTime, part_of
 from conducto_core.logs import rules
+from conducto_core.logs.levels import level_of
 from conducto_core.logs.model import MergedStream
-from conducto_core.logs.rules import Cursor, CursorError, OutputCommand, Scan, level_of
+from conducto_core.logs.rules import Cursor, CursorError, OutputCommand, Scan
 
 #: Commands with services.
 BESIDE = ("/0", "/1")

@@ -6,7 +6,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import Counts, Period, PipelineStatus, Round
 from conducto_core.run.model.responses import PipelineRun
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.actions import (
+from conducto_core.run.rules.activity import (
     MAX_ROUNDS,
     Activity,
     active_time,

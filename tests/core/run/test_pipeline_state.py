@@ -12,7 +12,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause, State
-from conducto_core.run.rules.actions import MAX_ROUNDS
+from conducto_core.run.rules.activity import MAX_ROUNDS
 from conducto_core.run.rules.machine import advance
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, ended_record
 from conducto_core.run.rules.pipeline_state import PipelineState, StateEffects

@@ -12,9 +12,9 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto.wire.secret_names import MAX_VALUE
 from conducto_client import ApiError, Client, HttpTransport, Transport
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.dispatch import Service
 from conducto_core.api.operation import Permission
-from conducto_core.run.operations import OPERATIONS
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto_core.secrets.port import SecretName
 from support.api_server import running_server

@@ -16,7 +16,8 @@ from conducto_core.command.masking import Mask
 from conducto_core.limits.rules import validate_nodes
 from conducto_core.services import rules
 from conducto_core.tree.model import NodeSpec
-from conducto_core.tree.rules.resolve import Limits, check_size, resolve
+from conducto_core.tree.rules.checks import Limits, check_size
+from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.rules.pools import pool_of
 
 DB = co.Service("postgres:16", env={"B": "2", "A": "1"}, ready="pg_isready", port=5432)

@@ -5,7 +5,8 @@ import pytest
 from conducto.errors import DefinitionError
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import Callback, Placement
-from conducto_core.tree.rules.resolve import Limits, resolve
+from conducto_core.tree.rules.checks import Limits
+from conducto_core.tree.rules.resolve import resolve
 from conducto_local.run.admission import check_nodes
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from conducto.errors import DefinitionError
 from conducto_core.tree.model import Pipeline
-from conducto_core.tree.rules.resolve import Limits, resolve, resolve_generated
+from conducto_core.tree.rules.checks import Limits
+from conducto_core.tree.rules.resolve import resolve, resolve_generated
 from conducto_local.run.admission import check_nodes
 from support.laws import law
 from support.trees import form, lazy, leaf, parallel, serial

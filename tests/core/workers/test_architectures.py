@@ -10,8 +10,9 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.forecast import estimate
 from conducto_core.images.build_plan import BuildPlan, Sources, plan
 from conducto_core.tree.model import Pipeline
+from conducto_core.tree.rules.checks import Limits, check_size
 from conducto_core.tree.rules.provenance import parameters
-from conducto_core.tree.rules.resolve import Limits, check_size, resolve, resolve_generated
+from conducto_core.tree.rules.resolve import resolve, resolve_generated
 from conducto_core.workers.rules.fargate import PRICES, Size, size_for
 from conducto_core.workers.rules.pools import pool_of
 

@@ -14,6 +14,7 @@ from chalicelib.people.tokens import digest_of
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.secrets.injection import org_scope
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS, MAX_DIRECT
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.operation import API_ROOT, AnyOperation, Permission
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.installation.names import PERMISSIONS
@@ -52,7 +53,7 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     entries = [e for methods in front.module.app.routes.values() for e in methods.values()]
 
     mounted = {(entry.method, entry.uri_pattern) for entry in entries}
-    wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
+    wanted = {operation for operation in OPERATIONS if not operation.is_stream}
     others = (*CHILD_OPERATIONS, *WORKER_OPERATIONS)
     assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *others)}
     known = {(o.method, API_ROOT + o.path) for o in (*OPERATIONS_OF_PEOPLE, *others)}

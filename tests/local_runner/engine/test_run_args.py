@@ -8,7 +8,8 @@ import pytest
 import conducto as co
 from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.tree.rules.resolve import Limits, resolve
+from conducto_core.tree.rules.checks import Limits
+from conducto_core.tree.rules.resolve import resolve
 from conducto_local.engine.docker.container import create_body
 from conducto_local.engine.docker.http import Address
 from conducto_local.engine.docker.run_args import RunArgsError, apply_run_args

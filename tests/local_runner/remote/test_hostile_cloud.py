@@ -9,6 +9,7 @@ from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.relay_cloud import RelayCloud
 from tests.local_runner.remote.conftest import LinkedAgent
 
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.operation import LinkClass
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
@@ -22,7 +23,7 @@ from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import AttemptRecord, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, ControlResult, NodeView
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.operations import CONTROL, OPERATIONS
+from conducto_core.run.operations import CONTROL
 from conducto_local.approvals.handlers import DECIDER, current_decider
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 

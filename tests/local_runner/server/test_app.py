@@ -15,13 +15,13 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
+from conducto_core.api.common_operations import OPERATIONS
 from conducto_core.api.operation import API_ROOT, MAX_BODY, MAX_LAUNCH_BODY, AnyOperation, Bytes
 from conducto_core.debug.model import DebugRequest
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, ControlRequest, NodeView
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.operations import OPERATIONS
 from conducto_local.engine.port import EngineError
 from support.api_server import TOKEN, RunningServer, running_server
 

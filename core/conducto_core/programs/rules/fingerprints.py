@@ -162,12 +162,6 @@ def code_of(written: str) -> str | None:
     return None if code is None else str(code)
 
 
-def secrets_of(written: str) -> frozenset[str] | None:
-    """Return the names of the secrets of a fingerprint; None: unknown."""
-    known = _parsed(written)[1].get("secrets")
-    return None if known is None else frozenset(known)
-
-
 def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return the names whose values differ, with those that only one has."""
     return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

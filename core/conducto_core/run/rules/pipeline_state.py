@@ -26,7 +26,7 @@ from conducto_core.run.model.records import (
 )
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import FINISHED, NodeType, State
-from conducto_core.run.rules.actions import stored
+from conducto_core.run.rules.activity import stored
 from conducto_core.run.rules.contexts import is_renewed, is_reset, loses_state, loss
 from conducto_core.run.rules.live_nodes import LiveExec
 from conducto_core.run.rules.machine import settled

@@ -480,20 +480,12 @@ class TreeState:
 # size its pools.
 
 
-def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
-    """Yield the pending Execs at or below ``top`` that may start, in definition order.
-
-    It ignores whether the pipeline is armed. It yields nothing if ``top`` itself may not start yet.
-    """
-    for node, runs in turns_below(tree, top):
-        if runs and isinstance(node, LiveExec):
-            yield node
-
-
 def turns_below(tree: TreeState, top: LiveNode) -> Iterator[tuple[LiveNode, bool]]:
-    """Yield the nodes that `ready_below` yields, and those that their condition skips now.
+    """Yield the nodes at or below ``top`` whose turn it is, in definition order.
 
-    The flag is whether the node runs.
+    These are the Execs that may start, and the nodes that their condition skips now; the flag is
+    whether the node runs. It ignores whether the pipeline is armed, and yields nothing if ``top``
+    itself may not start yet.
     """
     if not has_its_turn(tree, top):
         return

@@ -21,8 +21,6 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 SERVICE = "conducto"
 #: Variables of commands.
 TRACE_PARENT, RESOURCE = "TRACEPARENT", "OTEL_RESOURCE_ATTRIBUTES"
-#: Variables with the trace of a command. They do not count as its inputs.
-VARIABLES = frozenset({TRACE_PARENT, RESOURCE})
 #: Spans in one request.
 BATCH = 512
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16

@@ -1,14 +1,78 @@
-"""Checks of resolved nodes together: targets of Lazy nodes, shared containers, approvals."""
+"""Checks of resolved nodes: sizes, targets of Lazy nodes, shared containers, approvals."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import approvals
+from conducto.wire import approvals, fields
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import NodeSpec, Placement, ancestors, child_path
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Maximum sizes of an Exec; a larger one could never start.
+
+    Attributes:
+        where: Name of the place with these limits, for the message.
+        arch: Architecture of its machine; "" if it is not known.
+        emulates: Other architectures that it can run.
+        services: Whether it can run containers beside a command.
+    """
+
+    cpu: float
+    mem: float
+    gpu: int
+    where: str = "this machine"
+    arch: str = ""
+    emulates: frozenset[str] = frozenset()
+    services: bool = True
+
+
+def check_size(node: NodeSpec, limits: Limits) -> None:
+    """Reject an Exec that could never start.
+
+    Raises:
+        DefinitionError: it is too large, perhaps in several ways.
+    """
+    place = node.placement
+    in_containers = {
+        "services": [each.name for each in place.services],
+        "buckets": [each.path for each in place.buckets],
+    }
+    for name, found in in_containers.items():
+        if found and not limits.services:
+            raise invalid(
+                node.path,
+                f"{name} need containers, which --engine process does not have "
+                f"({', '.join(found)}); run with a container engine, or remove {name}=",
+            )
+    beside = " with its services" if place.services else ""
+    sizes = (
+        ("cpu", place.total_cpu, limits.cpu, "CPUs"),
+        ("mem", place.total_mem, limits.mem, "GB"),
+        ("gpu", place.gpu, limits.gpu, "GPUs"),
+    )
+    if place.arch and limits.arch and place.arch not in {limits.arch, *limits.emulates}:
+        raise invalid(
+            node.path,
+            f"arch={place.arch!r} cannot run here: {limits.where} is {limits.arch}; run the "
+            "pipeline in the cloud, or let the engine emulate it: docker run --privileged --rm "
+            f"tonistiigi/binfmt --install {fields.IMAGE_NAMES[place.arch]}; conducto agent stop",
+        )
+    raise_found(
+        [
+            invalid(
+                node.path,
+                f"{name}={asked:g}{beside} can never fit: {limits.where} has {there:g} {unit}; "
+                f"lower {name}",
+            )
+            for name, asked, there, unit in sizes
+            if asked > there
+        ]
+    )
 
 
 def check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:

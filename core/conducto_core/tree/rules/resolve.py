@@ -75,26 +75,6 @@ Edits = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Maximum sizes of an Exec; a larger one could never start.
-
-    Attributes:
-        where: Name of the place with these limits, for the message.
-        arch: Architecture of its machine; "" if it is not known.
-        emulates: Other architectures that it can run.
-        services: Whether it can run containers beside a command.
-    """
-
-    cpu: float
-    mem: float
-    gpu: int
-    where: str = "this machine"
-    arch: str = ""
-    emulates: frozenset[str] = frozenset()
-    services: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class _Inherited:
     """The values that a node inherits."""
 
@@ -201,50 +181,6 @@ def resolve_grown(
         pipeline.nodes.update(grown.nodes)
         pipeline.images.update(grown.images)
     return pipeline
-
-
-def check_size(node: NodeSpec, limits: Limits) -> None:
-    """Reject an Exec that could never start.
-
-    Raises:
-        DefinitionError: it is too large, perhaps in several ways.
-    """
-    place = node.placement
-    in_containers = {
-        "services": [each.name for each in place.services],
-        "buckets": [each.path for each in place.buckets],
-    }
-    for name, found in in_containers.items():
-        if found and not limits.services:
-            raise invalid(
-                node.path,
-                f"{name} need containers, which --engine process does not have "
-                f"({', '.join(found)}); run with a container engine, or remove {name}=",
-            )
-    beside = " with its services" if place.services else ""
-    sizes = (
-        ("cpu", place.total_cpu, limits.cpu, "CPUs"),
-        ("mem", place.total_mem, limits.mem, "GB"),
-        ("gpu", place.gpu, limits.gpu, "GPUs"),
-    )
-    if place.arch and limits.arch and place.arch not in {limits.arch, *limits.emulates}:
-        raise invalid(
-            node.path,
-            f"arch={place.arch!r} cannot run here: {limits.where} is {limits.arch}; run the "
-            "pipeline in the cloud, or let the engine emulate it: docker run --privileged --rm "
-            f"tonistiigi/binfmt --install {fields.IMAGE_NAMES[place.arch]}; conducto agent stop",
-        )
-    raise_found(
-        [
-            invalid(
-                node.path,
-                f"{name}={asked:g}{beside} can never fit: {limits.where} has {there:g} {unit}; "
-                f"lower {name}",
-            )
-            for name, asked, there, unit in sizes
-            if asked > there
-        ]
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,98 +290,53 @@ class _Resolver:
         kind = read.node_type(written)
         names = tuple(name for _, name in children)
         read.check_children(kind, path, names)
-        own_time = written.get("max_time")
-        own_time = None if own_time is None else fields.parse_duration(own_time)
-        context = written.get("container_reuse_context")
-        if context is not None:
-            fields.check_reuse_context(context)
         own = cb.own_callbacks(written)
-        handed_down = cb.handed_down(own) + above.callbacks
-        placement = self._placement(written, above.placement)
-        env = read.env(written, above.env)
-        is_exec = kind is NodeType.EXEC
-        target = cb.lazy_target(written, path)
-        where = pool_of_exec if is_exec else pool_below
-        pool = where(path, context, above.pool)
-        max_time = above.max_time if own_time is None else own_time
-        approval = read.approval(written, kind)
-        has_command = is_exec and approval is None
-        about = (
-            own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
-        )
-        lost = written.get("retry_lost")
-        lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
-        retry = written.get("retry")
-        retry = above.retry if retry is None else to_retry(retry)
-        named = read.limits_of(written, above.limits)
-        given = written.get("secrets")
-        secrets = above.secrets if given is None else tuple(check_names(given))
-        snapshot = read.flag(written, "snapshot_on_error", default=above.snapshot_on_error)
-        cache, code = read.caching(written, above.cache), written.get("code")
-        code = above.code if code is None else tuple(check_code(code))
-        spec = NodeSpec(
-            path=path,
-            type=kind,
-            children=names,
-            command=fields.check_command(written.get("command")) if has_command else "",
-            placement=placement,
-            env=env,
-            max_time=max_time if has_command else own_time,
-            max_concurrent=read.max_concurrent(written, is_exec=is_exec),
-            reuse_context=context,
-            pool=pool,
-            skip=read.flag(written, "skip", default=False),
-            stop_on_error=fields.check_stop_on_error(written.get("stop_on_error", True)),
-            suppress_errors=read.flag(written, "suppress_errors", default=False),
-            snapshot_on_error=snapshot,
-            retry_lost=lost,
-            retry=retry,
-            budget=read.budget(written),
-            budget_kills=read.budget_kills(written),
-            results=results_of(written, kind),
-            map=read.map_options(written, is_exec=is_exec),
-            callbacks=about,
-            handed_down=above.callbacks if is_exec else handed_down,
-            lazy_target=target,
-            doc=read.text(written, "doc"),
-            title=read.text(written, "title"),
-            tags=read.tags(written),
-            file=read.text(written, "file"),
-            line=written.get("line"),
-            approval=approval,
-            limits=named,
-            secrets=secrets,
-            cache=cache,
-            code=code,
-            run_if=read.run_if(written),
-            expansion=read.expansion(written, target),
-        )
-        is_auto = _is_auto(written, above)
-        if is_auto:
+        below = self._passed_down(written, path, own, above, is_exec=kind is NodeType.EXEC)
+        spec = _spec(written, path, names, own, above=above, below=below)
+        if below.auto_mem:
             self._size(spec)
-        if is_exec:
-            if cache is not None:
+        if kind is NodeType.EXEC:
+            if spec.cache is not None:
                 _isolate(spec, explicit=written.get("cache") is not None)
-            self._check_image(placement)
+            self._check_image(below.placement)
             spec.placement = self._with_image(spec.placement)
         if is_plain:
             self._plain[id(above)] = above, spec
-        below = _Inherited(
-            placement,
-            env,
-            max_time,
-            pool,
-            handed_down,
-            snapshot,
-            lost,
-            named,
-            secrets,
-            retry,
-            cache,
-            code,
-            is_auto,
-        )
         return spec, below
+
+    def _passed_down(
+        self,
+        written: Form,
+        path: str,
+        own: tuple[Callback, ...],
+        above: _Inherited,
+        *,
+        is_exec: bool,
+    ) -> _Inherited:
+        """Return the values that nodes below this one inherit."""
+        context = written.get("container_reuse_context")
+        if context is not None:
+            fields.check_reuse_context(context)
+        max_time, lost = written.get("max_time"), written.get("retry_lost")
+        retry, secrets, code = written.get("retry"), written.get("secrets"), written.get("code")
+        pool = pool_of_exec if is_exec else pool_below
+        return _Inherited(
+            placement=self._placement(written, above.placement),
+            env=read.env(written, above.env),
+            max_time=above.max_time if max_time is None else fields.parse_duration(max_time),
+            pool=pool(path, context, above.pool),
+            callbacks=cb.handed_down(own) + above.callbacks,
+            snapshot_on_error=read.flag(
+                written, "snapshot_on_error", default=above.snapshot_on_error
+            ),
+            retry_lost=above.retry_lost if lost is None else fields.check_retry_lost(lost),
+            limits=read.limits_of(written, above.limits),
+            secrets=above.secrets if secrets is None else tuple(check_names(secrets)),
+            retry=above.retry if retry is None else to_retry(retry),
+            cache=read.caching(written, above.cache),
+            code=above.code if code is None else tuple(check_code(code)),
+            auto_mem=_is_auto(written, above),
+        )
 
     def _size(self, spec: NodeSpec) -> None:
         """Set the memory of a node with ``mem="auto"``; that of a group means nothing."""
@@ -522,6 +413,62 @@ def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
         title=read.text(written, "title"),
         file=read.text(written, "file"),
         line=written.get("line"),
+    )
+
+
+def _spec(
+    written: Form,
+    path: str,
+    names: tuple[str, ...],
+    own: tuple[Callback, ...],
+    *,
+    above: _Inherited,
+    below: _Inherited,
+) -> NodeSpec:
+    """Return a node with its own values and those that it inherits."""
+    kind = read.node_type(written)
+    is_exec = kind is NodeType.EXEC
+    target = cb.lazy_target(written, path)
+    approval = read.approval(written, kind)
+    has_command = is_exec and approval is None
+    has_time = has_command or written.get("max_time") is not None
+    about = own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
+    return NodeSpec(
+        path=path,
+        type=kind,
+        children=names,
+        command=fields.check_command(written.get("command")) if has_command else "",
+        placement=below.placement,
+        env=below.env,
+        max_time=below.max_time if has_time else None,
+        max_concurrent=read.max_concurrent(written, is_exec=is_exec),
+        reuse_context=written.get("container_reuse_context"),
+        pool=below.pool,
+        skip=read.flag(written, "skip", default=False),
+        stop_on_error=fields.check_stop_on_error(written.get("stop_on_error", True)),
+        suppress_errors=read.flag(written, "suppress_errors", default=False),
+        snapshot_on_error=below.snapshot_on_error,
+        retry_lost=below.retry_lost,
+        retry=below.retry,
+        budget=read.budget(written),
+        budget_kills=read.budget_kills(written),
+        results=results_of(written, kind),
+        map=read.map_options(written, is_exec=is_exec),
+        callbacks=about,
+        handed_down=above.callbacks if is_exec else below.callbacks,
+        lazy_target=target,
+        doc=read.text(written, "doc"),
+        title=read.text(written, "title"),
+        tags=read.tags(written),
+        file=read.text(written, "file"),
+        line=written.get("line"),
+        approval=approval,
+        limits=below.limits,
+        secrets=below.secrets,
+        cache=below.cache,
+        code=below.code,
+        run_if=read.run_if(written),
+        expansion=read.expansion(written, target),
     )
 
 

@@ -201,7 +201,6 @@ class TablePeople:
         return [_member(item) for _, item in self._table.below(table_keys.member(org, ""))]
 
     def member(self, org: str, user: str) -> Member | None:
-        """Return a member."""
         item = self._table.get(table_keys.member(org, user))
         return None if item is None else _member(item)
 
@@ -336,7 +335,6 @@ class TablePeople:
         return sorted(found, key=lambda record: record.invitation.created, reverse=True)
 
     def invitation(self, org: str, digest: str) -> InvitationRecord | None:
-        """Return an invitation."""
         item = self._table.get(table_keys.invitation(org, digest))
         return None if item is None else _invitation(item)
 

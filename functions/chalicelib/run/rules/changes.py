@@ -152,7 +152,6 @@ class _Queued(NamedTuple):
     time: float
 
     def record(self) -> AttemptRecord:
-        """Return its record."""
         place = self.spec.placement
         return changed_record(
             _QUEUED,
@@ -211,7 +210,6 @@ class InFlight(MutableMapping[str, AttemptRecord]):
         self._kept[spec.path] = _Queued(spec, number, mem, time)
 
     def started(self) -> Iterator[AttemptRecord]:
-        """Yield the records of the attempts that have started."""
         known = (found for found in self._kept.values() if isinstance(found, AttemptRecord))
         return (found for found in known if found.started is not None)
 

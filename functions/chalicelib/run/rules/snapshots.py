@@ -32,7 +32,7 @@ from conducto_core.run.model.records import (
     Wait,
 )
 from conducto_core.run.model.states import State
-from conducto_core.run.rules.actions import Activity
+from conducto_core.run.rules.activity import Activity
 from conducto_core.run.rules.live_nodes import LiveGroup, LiveNode
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import SpotUse, unpack_form
@@ -92,7 +92,6 @@ def can_be_taken(live: CloudPipeline) -> bool:
 
 
 def snapshot_of(live: CloudPipeline) -> Snapshot:
-    """Return a snapshot of a pipeline."""
     status = asdict(live.cloud_machine.run_state)
     status.update({name: sorted(status[name]) for name in _SETS})
     tree = live.tree

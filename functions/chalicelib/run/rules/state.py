@@ -392,7 +392,6 @@ class CloudState(PipelineState):
         return self.full_group(node.path) is not None or bool(_limit_groups(node.spec))
 
     def is_ready(self, image: str) -> bool:
-        """Return whether an image is ready."""
         return self.images[image].record.state is ImageState.DONE
 
     def has_image(self, image: str) -> bool:

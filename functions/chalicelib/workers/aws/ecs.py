@@ -212,7 +212,6 @@ class Ecs:
         return found
 
     def task_status(self, task_arn: str) -> TaskStatus | None:
-        """Return the status of a task, or None."""
         with throttling():
             tasks = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task_arn])
         for task in tasks["tasks"]:

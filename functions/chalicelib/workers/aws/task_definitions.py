@@ -106,7 +106,6 @@ class TaskDefinitions:
 
     @property
     def roles(self) -> Roles:
-        """The roles of tasks."""
         return self._roles
 
     def ensure(self, task: WorkerTask) -> str:
