@@ -302,33 +302,39 @@ function useControl(pipeline: string, onDone: () => void) {
   });
 }
 
+function countdown(until: number, now: number): string {
+  return until > now ? `in ${duration(until - now)}` : "soon";
+}
+
 function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   const now = useNow(true);
   const { kind, text, remedy, since, until, count, first } = group;
   const isApproval = kind === "approval";
+  const isRetry = kind === "retry";
   const times = [
-    ...(until === null ? [] : [until > now ? `in ${duration(until - now)}` : "soon"]),
+    ...(until === null ? [] : [`${isRetry ? "retry " : ""}${countdown(until, now)}`]),
     ...(next === null ? [] : [`next in about ${duration(next)}`]),
     ...(since === null ? [] : [`since ${duration(Math.max(0, now - since))}`]),
   ];
   return (
     <div className={`${styles.row} ${isApproval ? styles.approval : ""}`} data-row>
-      <StateIcon state={isApproval ? "approval" : "queued"} label />
+      <StateIcon state={isApproval ? "approval" : isRetry ? "pending" : "queued"} label />
       <span className={`${styles.count} number`}>{count.toLocaleString("en")}</span>
       <span className={styles.text}>
         {visible(text)}
         <span className={styles.detail}>
-          {first.map(({ pipeline, path }, at) => (
+          {first.map(({ pipeline, path, until: due }, at) => (
             <span key={`${pipeline} ${path}`}>
               {at === 0 ? "" : ", "}
               <a href={pipelineUrl(pipeline, path)} onClick={followLink}>
                 {visible(path)}
               </a>
+              {isRetry && count > 1 && due !== null ? ` ${countdown(due, now)}` : ""}
             </span>
           ))}
           {count > first.length ? ` and ${(count - first.length).toLocaleString("en")} more` : ""}
         </span>
-        {remedy === null || isApproval ? null : (
+        {remedy === null || isApproval || isRetry ? null : (
           <span className={styles.detail}>{visible(remedy)}</span>
         )}
       </span>
@@ -346,8 +352,22 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   );
 }
 
+/** Starts the next attempts of the named commands at once. */
+function RetryNow({ first }: WaitGroup) {
+  const retry = useControl(first[0]?.pipeline ?? "", () => {});
+  return (
+    <Button
+      aria-label={`Retry ${first.map(({ path }) => visible(path)).join(", ")} now`}
+      disabled={retry.isPending}
+      onClick={() => retry.mutate({ action: "rerun", paths: first.map(({ path }) => path) })}
+    >
+      Retry now
+    </Button>
+  );
+}
+
 /** Approves in place, if nothing else is asked for and the user may decide. */
-function Approve({ pipeline, path }: WaitingCommand) {
+function Approve({ pipeline, path }: Pick<WaitingCommand, "pipeline" | "path">) {
   const client = useQueryClient();
   const [isAsking, setAsking] = useState(false);
   const asked = useQuery({
@@ -387,7 +407,8 @@ function Approve({ pipeline, path }: WaitingCommand) {
 }
 
 /** The page on which a wait can be ended, or that shows what it waits for. */
-function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
+function Remedy({ group }: { group: WaitGroup }) {
+  const { kind, holder, first } = group;
   const one = first[0];
   if (one === undefined) return null;
   const link = (label: string, url: string, look = "plain") => (
@@ -409,6 +430,8 @@ function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
           <Approve pipeline={one.pipeline} path={one.path} />
         </>
       );
+    case "retry":
+      return <RetryNow {...group} />;
     case "image":
       return link("Build log", `${pipelineUrl(one.pipeline)}/images`);
     case "plan":
