@@ -31,6 +31,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { usualQuery } from "@/run/live/useUsual";
+import { nodeLabel } from "@/run/model/shortPath";
 import { isLong } from "@/run/model/usual";
 import { schedulesApi } from "@/schedules/api/schedules";
 
@@ -242,7 +243,7 @@ function Running({ run }: { run: Run }) {
       <StateIcon state="running" label />
       <span className={styles.text}>
         <a href={pipelineUrl(pipeline, path)} onClick={followLink} className="clip">
-          {visible(path)}
+          {visible(nodeLabel(path))}
         </a>
         <span className={styles.detail}>
           {visible(title)} <span className="mono">{pipeline}</span>
@@ -327,7 +328,7 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
             <span key={`${pipeline} ${path}`}>
               {at === 0 ? "" : ", "}
               <a href={pipelineUrl(pipeline, path)} onClick={followLink}>
-                {visible(path)}
+                {visible(nodeLabel(path))}
               </a>
               {isRetry && count > 1 && due !== null ? ` ${countdown(due, now)}` : ""}
             </span>
