@@ -18,6 +18,7 @@ const COLOURS = {
   skipped: "skipped-fill",
   "wait-image": "wait-image",
   "wait-start": "wait-start",
+  approval: "approval",
 } as const;
 
 export type Palette = Record<keyof typeof COLOURS, string>;

@@ -114,8 +114,8 @@ class ProgramParams(Record):
 class TreeParams(Record):
     """A query for a part of a tree.
 
-    With ``state``, ``failed``, ``waiting`` or ``text`` it is a search: ``next`` may be set although fewer nodes
-    than ``limit``, or none, are returned.
+    With ``state``, ``failed``, ``waiting`` or ``text`` it is a search: ``next`` may be set although
+    fewer nodes than ``limit``, or none, are returned.
 
     Attributes:
         root: Path of the subtree's root.

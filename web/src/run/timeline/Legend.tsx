@@ -19,6 +19,11 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
           <Item label="waiting for image" colour="wait-image" stroke={STROKES} />
           <Item label="waiting for a slot" colour="queued-fill" fill="M0 5h20v4H0z" />
           <Item label="waiting for container" colour="wait-start" stroke="M20 3H1v8h19" />
+          <Item
+            label="waiting for approval"
+            colour="approval"
+            fill="M0 5h5v4H0zM8 5h5v4H8zM16 5h4v4h-4z"
+          />
           <Item label="unknown wait" colour="text-2" fill="M0 6h20v2H0z" />
           <Item label="running" colour="running-fill" fill={BAR} cut="M9 0v14M13 0v14M17 0v14" />
           <Item label="done" colour="done-fill" fill={BAR} />

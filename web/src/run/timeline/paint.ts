@@ -5,6 +5,7 @@ import {
   type Bar,
   beginOf,
   endOf,
+  isDecided,
   isFromCache,
   type Lane,
   type Range,
@@ -195,6 +196,7 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
   const { context, colours } = pen;
   // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
+  if (isDecided(bar) && bar.state === "done") return;
   if (isFromCache(bar)) {
     paintCached(pen, x, top + BAR_TOP, bar === scene.chosen);
     return;
