@@ -19,6 +19,7 @@ const COLOURS = {
   "wait-image": "wait-image",
   "wait-start": "wait-start",
   approval: "approval",
+  stale: "warning",
 } as const;
 
 export type Palette = Record<keyof typeof COLOURS, string>;

@@ -1,7 +1,15 @@
 import styles from "@/run/timeline/Legend.module.css";
 
 /** Explains the shapes in the chart. */
-export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
+export function Legend({
+  groups,
+  bars,
+  stale,
+}: {
+  groups: boolean;
+  bars: boolean;
+  stale: boolean;
+}) {
   return (
     <ul className={`${styles.legend} muted`} aria-label="Legend">
       {groups ? (
@@ -32,6 +40,9 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
             colour="done"
             stroke="M4 .9h12v12H4zM11.5 3l-3.4 4.6 3.8-.9L8.5 11"
           />
+          {stale ? (
+            <Item label="stale" colour="warning" stroke="M1 1h18v12H1zM3 12L12 2M9 12l9-10" />
+          ) : null}
           <Item label="failed" colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
           <Item label="killed" colour="killed-fill" fill={BAR} cut="M4 7h6" />
         </>

@@ -36,6 +36,8 @@ function queuedBar(path: string, number: number): Bar {
 export class Timeline {
   private readonly nodes = new Map<string, Bar[]>();
   private count = 0;
+  /** Whether a command has a cache. */
+  hasCache = false;
   /** The types of the known groups: the parts of a Serial wait for each other. */
   readonly types = new Map<string, NodeType>();
 
@@ -57,6 +59,7 @@ export class Timeline {
    */
   add(path: string, attempts: readonly AttemptRecord[], before = this.barsOf(path)): void {
     const last = attempts.at(-1)?.number ?? 0;
+    this.hasCache ||= attempts.some((each) => each.cache !== null || each.from_cache !== null);
     const queued = before.filter((bar) => bar.state === "queued" && bar.number > last);
     this.set(path, [...attempts.map(barOf), ...queued]);
   }
