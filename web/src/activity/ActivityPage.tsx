@@ -339,7 +339,7 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
           <span className={styles.detail}>{visible(remedy)}</span>
         )}
       </span>
-      <span className={`${styles.time} number`}>
+      <span className={`${styles.time} ${styles.waits ?? ""} number`}>
         {times.map((each, at) => (
           <span key={at} className={at === 0 ? "" : styles.usually}>
             {each}
@@ -436,6 +436,7 @@ function Remedy({ group }: { group: WaitGroup }) {
     case "image":
       return link("Build log", `${pipelineUrl(one.pipeline)}/images`);
     case "plan":
+    case "spend_limit":
       return link("Open plan", "/organisation/plan");
     case "budget":
       return link("Open budget", pipelineUrl(one.pipeline, holder ?? one.path));

@@ -221,6 +221,11 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
   // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
   if (isDecided(bar) && bar.state === "done") return;
+  const isStale = bar.state === "done" && scene.stale.has(bar.path);
+  if (isStale && isFromCache(bar)) {
+    paintStale(pen, x - BAR_HEIGHT / 2, x + BAR_HEIGHT / 2, top + BAR_TOP);
+    return;
+  }
   if (isFromCache(bar)) {
     paintCached(pen, x, top + BAR_TOP, bar === scene.chosen);
     return;
@@ -232,7 +237,7 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
   const y = top + BAR_TOP;
   context.fillStyle = colours[bar.state];
   context.fillRect(left, y, right - left, BAR_HEIGHT);
-  if (bar.state === "done" && scene.stale.has(bar.path)) paintStale(pen, left, right, y);
+  if (isStale) paintStale(pen, left, right, y);
   if (bar.state === "running") paintOpenEnd(pen, right, y);
   if (isFailed(bar.state)) paintFailure(pen, bar, left, right, y);
   else if (right - left >= MIN_TEXT_WIDTH) paintLabel(pen, bar, left, right, y, scene.byWorker);
