@@ -291,13 +291,13 @@ function Running({ run }: { run: Run }) {
 }
 
 /** An action on a pipeline, after which the page is read again. */
-function useControl(pipeline: string, onDone: () => void) {
+function useControl(pipeline: string, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (request: ActionRequest) => api.control(pipeline, request),
     onError: (error) => toast(failureOf(error)),
     onSettled: () => {
-      onDone();
+      onDone?.();
       return client.invalidateQueries({ queryKey: ["activity"] });
     },
   });
@@ -355,7 +355,7 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
 
 /** Starts the next attempts of the named commands at once. */
 function RetryNow({ first }: WaitGroup) {
-  const retry = useControl(first[0]?.pipeline ?? "", () => {});
+  const retry = useControl(first[0]?.pipeline ?? "");
   return (
     <Button
       aria-label={`Retry ${first.map(({ path }) => visible(path)).join(", ")} now`}
