@@ -1,6 +1,6 @@
 """What only the cloud has: its failures and its waits, each with its words in the app.
 
-Nothing here can run out of machines, so the answers of a real agent get these causes and waits.
+An agent never waits for a machine of AWS: the responses of a real one get these causes and waits.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def group_of(pipeline: str, name: str) -> dict[str, Any]:
 
 def changed(change: Callable[[Any], None]) -> Callable[[Route], None]:
     def handle(route: Route) -> None:
-        with suppress(Error):  # the page has gone on to the next address
+        with suppress(Error):  # the page was left meanwhile
             response = route.fetch()
             body = response.json()
             change(body)
