@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Error, expect
 
-from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.records import PipelineRecord, Wait
 from conducto_core.run.rules import waits
 from support.browser import agent_api, eventually
 from system.web.scripts import launch
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page, Route
 
-    from conducto_core.run.model.records import Wait
     from support.browser import Viewer
 
 pytestmark = pytest.mark.web
@@ -49,7 +48,7 @@ WAITS: dict[str, Wait] = {
         "Capacity is unavailable at this time", "Fargate, $0.05 an hour", UNTIL, None
     ),
     "refused": waits.refused_worker("You've reached the limit on tasks", UNTIL),
-    "paid": waits.Wait("the spend limit of $50.00 is reached", "spend_limit", holder="the limit"),
+    "paid": Wait("the spend limit of $50.00 is reached", "spend_limit", holder="the limit"),
 }
 BODY = f"""
     with co.Serial(stop_on_error=False, cpu=0.1, mem=0.1) as root:
