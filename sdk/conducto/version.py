@@ -1,6 +1,6 @@
 """The version of this package, the commit of its sources, and the name of its distribution."""
 
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0rc1"
 __sha1__ = "unknown"
 
 #: The name on a package index, where ``conducto`` belongs to another publisher.

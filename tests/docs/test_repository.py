@@ -1,11 +1,14 @@
 """The files that GitHub reads are valid, and a release needs a tag that fits."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from conducto.version import __version__
 
 ROOT = Path(__file__).parents[2]
 CHECK = Path(sys.executable).with_name("check-jsonschema")
@@ -26,20 +29,40 @@ def test_github_files_are_valid(schema: str, files: str) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+#: What a release reads before it builds anything.
+RELEASED = (".ci/release", "pyproject.toml", "sdk/conducto/version.py", "CHANGELOG.md")
+
+
 @pytest.mark.parametrize(
-    ("tag", "problem"),
+    ("tag", "section", "problem"),
     [
-        ("v0.0.1", "release: the tag is v0.0.1, but the version in pyproject.toml is 1."),
-        ("v1.0.0.dev0", 'release: CHANGELOG.md has no section "## [1.0.0.dev0]"'),
+        ("v0.0.1", __version__, "release: the tag is v0.0.1, but the version in pyproject.toml is"),
+        (f"v{__version__}", "0.9", "release: CHANGELOG.md has no section"),
     ],
 )
-def test_release_is_refused(tag: str, problem: str, tmp_path: Path) -> None:
+def test_release_is_refused(tag: str, section: str, problem: str, tmp_path: Path) -> None:
+    for name in RELEASED:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    changes = tmp_path / "CHANGELOG.md"
+    changes.write_text(changes.read_text().replace(f"## [{__version__}]", f"## [{section}]"))
     release = subprocess.run(
-        [ROOT / ".ci/release", tag, tmp_path], check=False, capture_output=True, text=True
+        [tmp_path / ".ci/release", tag, tmp_path / "built"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
 
     assert release.returncode == 2
     assert release.stderr.startswith(problem)
+
+
+def test_changelog_has_a_section_for_this_version() -> None:
+    assert re.search(
+        rf"^## \[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d$",
+        (ROOT / "CHANGELOG.md").read_text(),
+        re.MULTILINE,
+    )
 
 
 def test_actions_are_pinned_by_commit_and_the_same_everywhere() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from conducto_core.activity import operations
 from conducto_core.activity.model import (
@@ -19,9 +21,9 @@ from conducto_core.run.model.requests import NodeView, PipelineSummary, TreePage
 from conducto_core.run.model.responses import LogLines, PipelineList
 from conducto_core.run.model.states import State
 
-#: Maximum number of pipelines in progress that are read, and of their queued commands.
+#: Maximum number of pipelines in progress that are read, and of their waiting commands.
 MAX_PIPELINES = 50
-MAX_QUEUED = 200
+MAX_WAITING = 200
 #: Pipelines that are read at once.
 _AT_ONCE = 8
 
@@ -52,15 +54,23 @@ class Activities(ABC):
         read = summaries[:MAX_PIPELINES]
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def nodes(summary: PipelineSummary, state: State, limit: int) -> list[Found]:
+        async def nodes(summary: PipelineSummary, limit: int, **only: Any) -> list[Found]:
             async with gate:
-                return [(summary, node) for node in await self._nodes(summary, state, limit)]
+                return [(summary, node) for node in await self._nodes(summary, limit, only)]
 
         running = await asyncio.gather(
-            *(nodes(each, State.RUNNING, params.limit) for each in read if each.counts.running)
+            *(
+                nodes(each, params.limit, state=State.RUNNING)
+                for each in read
+                if each.counts.running
+            )
         )
-        queued = await asyncio.gather(
-            *(nodes(each, State.QUEUED, MAX_QUEUED) for each in read if each.counts.queued)
+        queued = await asyncio.gather(  # a command that waits for a retry is pending
+            *(
+                nodes(each, MAX_WAITING, waiting=True)
+                for each in read
+                if each.counts.queued or each.counts.pending
+            )
         )
         begun = (running_command(*found) for each in running for found in each)
         started = [each for each in begun if each is not None]
@@ -85,10 +95,12 @@ class Activities(ABC):
         line = lines[-1][-MAX_LINE:] if lines else None
         return command.model_copy(update={"last_line": line})
 
-    async def _nodes(self, summary: PipelineSummary, state: State, limit: int) -> list[NodeView]:
-        """Return the first commands of a pipeline in a state; none if it was deleted."""
+    async def _nodes(
+        self, summary: PipelineSummary, limit: int, only: Mapping[str, Any]
+    ) -> list[NodeView]:
+        """Return the first commands of a pipeline that a search finds; none if it was deleted."""
         found: list[NodeView] = []
-        query = p.TreeParams(id=summary.pipeline.id, state=state, limit=limit, attempts="newest")
+        query = p.TreeParams(id=summary.pipeline.id, limit=limit, attempts="newest", **only)
         while True:
             try:
                 page = await self.get_tree(query)

@@ -47,10 +47,15 @@ class RunningCommand(Record):
 
 
 class WaitingCommand(Record):
-    """A command that waits."""
+    """A command that waits.
+
+    Attributes:
+        until: When it starts or is tried again, in seconds since the epoch, if that is known.
+    """
 
     pipeline: PipelineId
     path: str
+    until: float | None = None
 
 
 class WaitGroup(Record):
@@ -83,15 +88,15 @@ class Activity(Record):
     Attributes:
         pipelines: Number of pipelines in progress.
         running: Number of all running commands.
-        queued: Number of all commands that could run, and wait.
+        queued: Number of all commands that could run, and wait, also for a retry.
         pending: Number of all commands that come later.
         cpu_used: CPUs of this machine that running commands asked for; None in the cloud.
         cpu: CPUs of this machine for commands; None in the cloud.
         workers: Number of workers that run a command.
         workers_idle: Number of workers that start, or wait for a command.
         commands: The running commands, those that run longest first.
-        waits: The reasons of queued commands, the approvals and then the most frequent first.
-        read: Number of queued commands whose reasons were read: of large pipelines, a part.
+        waits: The reasons of waiting commands, the approvals and then the most frequent first.
+        read: Number of waiting commands whose reasons were read: of large pipelines, a part.
         complete: Whether all pipelines in progress were read.
     """
 

@@ -10,6 +10,7 @@ from conducto_core.activity.model import (
     WaitingCommand,
 )
 from conducto_core.run.model.requests import NodeView, PipelineSummary
+from conducto_core.run.model.states import State
 
 #: A node of a pipeline.
 Found = tuple[PipelineSummary, NodeView]
@@ -28,18 +29,19 @@ def activity_of(
     Args:
         summaries: These pipelines.
         running: Their running commands, or the first of each.
-        queued: Their queued commands, or the first of each.
+        queued: Their waiting commands, or the first of each; pending ones wait for a retry.
         limit: Maximum number of running commands in the response.
         complete: Whether these are all pipelines in progress.
     """
     workers = [each.workers for each in summaries if each.workers is not None]
+    retrying = sum(node.state is State.PENDING for _, node in queued)
     used = [each.cpu_used for each in workers if each.cpu_used is not None]
     there = [each.cpu for each in workers if each.cpu is not None]
     return Activity(
         pipelines=len(summaries),
         running=sum(each.counts.running for each in summaries),
-        queued=sum(each.counts.queued for each in summaries),
-        pending=sum(each.counts.pending for each in summaries),
+        queued=sum(each.counts.queued for each in summaries) + retrying,
+        pending=sum(each.counts.pending for each in summaries) - retrying,
         cpu_used=max(used, default=None),  # each pipeline has the sum of its machine
         cpu=max(there, default=None),
         workers=sum(each.busy for each in workers),
@@ -72,14 +74,17 @@ def running_command(summary: PipelineSummary, node: NodeView) -> RunningCommand 
 
 
 def wait_groups(queued: Iterable[Found]) -> list[WaitGroup]:
-    """Return the reasons of queued commands, the approvals and then the most frequent first.
+    """Return the reasons of waiting commands, the approvals and then the most frequent first.
 
-    A reason that names a holder, such as a group or a limit, is one whatever the sentence says.
+    A reason that names a holder, such as a group or a limit, is one whatever the sentence says, and
+    so are the retries of a pipeline, the next one first.
     """
     found: dict[tuple[str | None, str], list[Found]] = {}
     for summary, node in queued:
         text = _text(node)
         what = text if node.wait_holder is None or node.approval is not None else node.wait_holder
+        if node.wait_kind == "retry":
+            what = "/"
         # The nodes of a pipeline are holders within it, other holders are in common.
         where = summary.pipeline.id if what.startswith("/") else ""
         found.setdefault((node.wait_kind, f"{where} {what}"), []).append((summary, node))
@@ -91,10 +96,13 @@ def _text(node: NodeView) -> str:
     """Return the question of an approval, otherwise the reason of a wait."""
     if node.approval is not None:
         return node.approval.message
+    if node.wait_kind == "retry":  # the sentence of one command has its own time
+        return "waiting for a retry, after a failure"
     return node.waits_for or "next in the queue"
 
 
 def _group(nodes: Sequence[Found]) -> WaitGroup:
+    nodes = sorted(nodes, key=lambda found: found[1].wait_until or 0.0)
     first = nodes[0][1]
     times = [node.wait_since for _, node in nodes if node.wait_since is not None]
     return WaitGroup(
@@ -106,7 +114,7 @@ def _group(nodes: Sequence[Found]) -> WaitGroup:
         until=min((node.wait_until for _, node in nodes if node.wait_until), default=None),
         count=len(nodes),
         first=tuple(
-            WaitingCommand(pipeline=summary.pipeline.id, path=node.path)
+            WaitingCommand(pipeline=summary.pipeline.id, path=node.path, until=node.wait_until)
             for summary, node in nodes[:NAMED_COMMANDS]
         ),
     )

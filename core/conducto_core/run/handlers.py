@@ -22,7 +22,7 @@ from conducto_core.run.model.requests import NodeStates, NodeView, PipelineSumma
 from conducto_core.run.model.responses import NodeDetail, PipelineList
 from conducto_core.run.model.states import FAILED, NodeType, State
 from conducto_core.run.rules.failures import is_failure, may_have_failures
-from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
+from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode, retrying_below
 from conducto_core.run.rules.outcomes import INDEX
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, ancestors, is_within
@@ -262,7 +262,7 @@ def page_of_tree(tree: TreeState, query: TreeParams) -> tuple[list[LiveNode], st
 
 
 def _is_search(query: TreeParams) -> bool:
-    return query.state is not None or query.failed or bool(query.text)
+    return query.state is not None or query.failed or query.waiting or bool(query.text)
 
 
 def holding(text: str) -> Callable[[str, str], bool]:
@@ -316,9 +316,11 @@ def _end_of_next(path: str, part: str, start: int) -> int:
 def _is_in_state(node: LiveNode, query: TreeParams) -> bool:
     if query.failed:
         return is_failure(node) and query.state in (None, node.state)
-    if query.state is None:
+    if query.waiting and node.state is not State.QUEUED and not retrying_below(node):
+        return False
+    if query.state is None and not query.waiting:
         return True
-    return node.spec.type is NodeType.EXEC and node.state is query.state
+    return node.spec.type is NodeType.EXEC and query.state in (None, node.state)
 
 
 def _walk(tree: TreeState, query: TreeParams) -> Iterator[LiveNode]:
@@ -345,6 +347,8 @@ def _way_below(node: LiveNode, level: int, query: TreeParams) -> _Way:
         return []
     if query.failed:
         return [(node, 0)] if may_have_failures(node) else []
+    if query.waiting and not node.counts[INDEX[State.QUEUED]] and not node.retrying:
+        return []
     if query.state is not None and not node.counts[INDEX[query.state]]:
         return []
     return [(node, 0)]

@@ -481,7 +481,7 @@ def test_an_installation_that_is_not_newer_is_upgraded(place: Place, version: st
     assert "runs Conducto" not in place.out
 
 
-VERSIONS = ["0.1.28", "1.0.0.dev0", "1.0.0.dev1", "1.0.0a1", "1.0.0b1", "1.0.0rc2", "1.0.0rc10"]
+VERSIONS = ["0.1.28", "1.0.0.dev1", "1.0.0a1", "1.0.0b1", "1.0.0rc1", "1.0.0rc2", "1.0.0rc10"]
 VERSIONS += ["1.0.0", "1.0.1", "1.2.0", "1.10.0", "2"]
 
 

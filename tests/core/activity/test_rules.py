@@ -63,6 +63,23 @@ def test_totals_are_those_of_all_pipelines_and_a_machine_counts_once() -> None:
     assert found.read == 1
 
 
+def test_the_retries_of_a_pipeline_are_one_reason_and_wait_like_queued_commands() -> None:
+    one = summary("abc-def", queued=1, pending=5)
+
+    def retry(path: str, until: float) -> NodeView:
+        changed = {"state": State.PENDING, "wait_kind": "retry", "wait_until": until}
+        return waiting(path, f"retries in {until:g}s").model_copy(update=changed)
+
+    found = [(one, retry("/late", 90.0)), (one, waiting("/a", "x")), (one, retry("/soon", 40.0))]
+
+    activity = activity_of([one], [], found, 10, complete=True)
+
+    assert (activity.queued, activity.pending, activity.read) == (3, 3, 3)
+    group = activity.waits[0]
+    assert (group.kind, group.count, group.until) == ("retry", 2, 40.0)
+    assert [(each.path, each.until) for each in group.first] == [("/soon", 40.0), ("/late", 90.0)]
+
+
 def test_the_longest_command_comes_first_and_one_without_a_container_does_not_run() -> None:
     one = summary("abc-def")
 

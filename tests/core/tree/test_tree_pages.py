@@ -144,6 +144,19 @@ def test_a_search_by_state_does_not_enter_groups_without_it():
     assert Watched.looks <= 1100
 
 
+def test_a_search_for_waiting_execs_finds_queued_ones_and_those_that_wait_for_a_retry():
+    tree = tree_of([[None] * 3, [None] * 3, [None] * 1000])
+    tree.set_exec(tree.exec_at("/0/1"), State.QUEUED)
+    tree.set_exec(tree.exec_at("/1/0"), State.RUNNING)
+    tree.set_retry(tree.exec_at("/1/2"), 40.0)
+    watch(tree)
+
+    nodes, _ = tree_pages.page_of_tree(tree, TreeParams(id="p", waiting=True))
+
+    assert [node.path for node in nodes] == ["/0/1", "/1/2"]
+    assert Watched.looks <= 12
+
+
 def test_search_reads_a_limited_number_of_nodes_per_page_and_continues():
     size = tree_pages.MAX_TREE_SCAN + 10
     tree = tree_of([[None] * size, None])

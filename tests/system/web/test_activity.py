@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from support.browser import agent_api, eventually
+
 if TYPE_CHECKING:
     from support.browser import Viewer
 
@@ -23,6 +25,18 @@ def wait() -> co.Parallel:
     return root
 
 co.main(default=wait)
+"""
+
+RETRY = """
+import conducto as co
+
+def flaky() -> co.Parallel:
+    root = co.Parallel(cpu=0.1, mem=0.1)
+    for name in ("near", "far"):
+        root[name] = co.Exec("exit 3", retry=co.retry(2, delay=600))
+    return root
+
+co.main(default=flaky)
 """
 
 USUAL = """
@@ -60,6 +74,31 @@ def test_activity_shows_running_commands_and_the_reasons_of_waits(viewer: Viewer
     expect(page.get_by_role("heading", name="second")).to_be_visible()
     viewer.person.conducto("kill", pipeline)
     page.goto(f"{page.url.split('/p/')[0]}/activity")
+    expect(page.get_by_text("Nothing runs and nothing waits")).to_be_visible()
+
+
+def test_activity_counts_down_to_retries_and_starts_them_at_once(viewer: Viewer) -> None:
+    script = viewer.person.base / "flaky.py"
+    script.write_text(RETRY)
+    words = ["flaky", "--local", "--engine", "process", "--run", "--detach"]
+    done = viewer.person._start([str(script), *words])
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = viewer.open("/activity")
+    waiting = page.get_by_role("region", name="Waiting")
+
+    expect(waiting).to_contain_text("waiting for a retry, after a failure")
+    expect(waiting).to_contain_text("/near in 9m")
+    expect(waiting).to_contain_text("retry in 9m")
+    expect(page.get_by_text("0 commands run, 2 wait.")).to_be_visible()
+    pipeline = str(done.stdout.split()[1])
+    waiting.get_by_role("button", name="Retry").click()
+    eventually(
+        lambda: (
+            len(agent_api(viewer.person, f"/pipelines/{pipeline}/attempts?path=/near")["attempts"])
+            == 2
+        )
+    )
+    viewer.person.conducto("kill", pipeline)
     expect(page.get_by_text("Nothing runs and nothing waits")).to_be_visible()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,20 @@ def test_the_list_of_pipelines_leads_to_the_nodes_that_wait(viewer: Viewer) -> N
     waiting.get_by_role("link", name="Release 2.1 to all customers?").click()
 
     expect(page.get_by_role("button", name="Approve")).to_be_visible()
+
+
+def test_timeline_has_the_wait_for_approval_after_a_reload(viewer: Viewer) -> None:
+    run = launch(viewer.person, ASKING)
+    page = viewer.open(f"/p/{run}/timeline")
+    row = page.get_by_role("treeitem", name=re.compile("ask"))
+
+    expect(row).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    legend = page.get_by_role("list", name="Legend").bounding_box()
+    actions = page.get_by_role("button", name="Cancel").bounding_box()
+    assert legend is not None
+    assert actions is not None
+    assert legend["y"] + legend["height"] <= actions["y"]
 
 
 def test_question_that_is_asked_again_shows_the_change_and_is_decided_as_shown(

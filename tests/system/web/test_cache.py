@@ -41,6 +41,9 @@ def test_cached_and_stale_commands_are_marked_and_cost_has_a_chart(viewer: Viewe
     expect(page.get_by_role("treeitem", name="report")).to_contain_text("stale: raw/a changed")
     assert viewer.axe() == []
 
+    page.goto(f"{viewer.url}/p/{second}/timeline")
+    expect(page.get_by_role("list", name="Legend")).to_contain_text("stale")
+
     page.goto(f"{viewer.url}/p/{second}")
     page.get_by_role("button", name="Rerun 1 stale").click()
     page.get_by_role("dialog").get_by_role("button", name="Rerun").click()

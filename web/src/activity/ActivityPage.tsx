@@ -31,6 +31,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { usualQuery } from "@/run/live/useUsual";
+import { nodeLabel } from "@/run/model/shortPath";
 import { isLong } from "@/run/model/usual";
 import { schedulesApi } from "@/schedules/api/schedules";
 
@@ -242,7 +243,7 @@ function Running({ run }: { run: Run }) {
       <StateIcon state="running" label />
       <span className={styles.text}>
         <a href={pipelineUrl(pipeline, path)} onClick={followLink} className="clip">
-          {visible(path)}
+          {visible(nodeLabel(path))}
         </a>
         <span className={styles.detail}>
           {visible(title)} <span className="mono">{pipeline}</span>
@@ -290,49 +291,55 @@ function Running({ run }: { run: Run }) {
 }
 
 /** An action on a pipeline, after which the page is read again. */
-function useControl(pipeline: string, onDone: () => void) {
+function useControl(pipeline: string, onDone?: () => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (request: ActionRequest) => api.control(pipeline, request),
     onError: (error) => toast(failureOf(error)),
     onSettled: () => {
-      onDone();
+      onDone?.();
       return client.invalidateQueries({ queryKey: ["activity"] });
     },
   });
+}
+
+function countdown(until: number, now: number): string {
+  return until > now ? `in ${duration(until - now)}` : "soon";
 }
 
 function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   const now = useNow(true);
   const { kind, text, remedy, since, until, count, first } = group;
   const isApproval = kind === "approval";
+  const isRetry = kind === "retry";
   const times = [
-    ...(until === null ? [] : [until > now ? `in ${duration(until - now)}` : "soon"]),
+    ...(until === null ? [] : [`${isRetry ? "retry " : ""}${countdown(until, now)}`]),
     ...(next === null ? [] : [`next in about ${duration(next)}`]),
     ...(since === null ? [] : [`since ${duration(Math.max(0, now - since))}`]),
   ];
   return (
     <div className={`${styles.row} ${isApproval ? styles.approval : ""}`} data-row>
-      <StateIcon state={isApproval ? "approval" : "queued"} label />
+      <StateIcon state={isApproval ? "approval" : isRetry ? "pending" : "queued"} label />
       <span className={`${styles.count} number`}>{count.toLocaleString("en")}</span>
       <span className={styles.text}>
         {visible(text)}
         <span className={styles.detail}>
-          {first.map(({ pipeline, path }, at) => (
+          {first.map(({ pipeline, path, until: due }, at) => (
             <span key={`${pipeline} ${path}`}>
               {at === 0 ? "" : ", "}
               <a href={pipelineUrl(pipeline, path)} onClick={followLink}>
-                {visible(path)}
+                {visible(nodeLabel(path))}
               </a>
+              {isRetry && count > 1 && due !== null ? ` ${countdown(due, now)}` : ""}
             </span>
           ))}
           {count > first.length ? ` and ${(count - first.length).toLocaleString("en")} more` : ""}
         </span>
-        {remedy === null || isApproval ? null : (
+        {remedy === null || isApproval || isRetry ? null : (
           <span className={styles.detail}>{visible(remedy)}</span>
         )}
       </span>
-      <span className={`${styles.time} number`}>
+      <span className={`${styles.time} ${styles.waits ?? ""} number`}>
         {times.map((each, at) => (
           <span key={at} className={at === 0 ? "" : styles.usually}>
             {each}
@@ -346,8 +353,22 @@ function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   );
 }
 
+/** Starts the next attempts of the named commands at once. */
+function RetryNow({ first }: WaitGroup) {
+  const retry = useControl(first[0]?.pipeline ?? "");
+  return (
+    <Button
+      aria-label={`Retry ${first.map(({ path }) => visible(path)).join(", ")} now`}
+      disabled={retry.isPending}
+      onClick={() => retry.mutate({ action: "rerun", paths: first.map(({ path }) => path) })}
+    >
+      Retry now
+    </Button>
+  );
+}
+
 /** Approves in place, if nothing else is asked for and the user may decide. */
-function Approve({ pipeline, path }: WaitingCommand) {
+function Approve({ pipeline, path }: Pick<WaitingCommand, "pipeline" | "path">) {
   const client = useQueryClient();
   const [isAsking, setAsking] = useState(false);
   const asked = useQuery({
@@ -387,7 +408,8 @@ function Approve({ pipeline, path }: WaitingCommand) {
 }
 
 /** The page on which a wait can be ended, or that shows what it waits for. */
-function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
+function Remedy({ group }: { group: WaitGroup }) {
+  const { kind, holder, first } = group;
   const one = first[0];
   if (one === undefined) return null;
   const link = (label: string, url: string, look = "plain") => (
@@ -409,9 +431,12 @@ function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
           <Approve pipeline={one.pipeline} path={one.path} />
         </>
       );
+    case "retry":
+      return <RetryNow {...group} />;
     case "image":
       return link("Build log", `${pipelineUrl(one.pipeline)}/images`);
     case "plan":
+    case "spend_limit":
       return link("Open plan", "/organisation/plan");
     case "budget":
       return link("Open budget", pipelineUrl(one.pipeline, holder ?? one.path));

@@ -31,7 +31,7 @@ export function BillBar({ billing, now, onChange }: BillProps & { onChange: () =
           now={billing.used_minutes}
           ahead={0}
           max={minutes}
-          marks={[[minutes, "all", "limit"]]}
+          marks={[[minutes, `${count(minutes)} free`, "limit"]]}
         />
         <ul className={styles.steps}>
           <Step icon="pause" title={`At ${count(minutes)} minutes`}>
@@ -155,7 +155,7 @@ export function Parts({ billing }: { billing: BillingStatus }) {
     ["Other pipelines", "not analysed", parts.others],
   ];
   const sum = (of: "vcpu_seconds" | "gb_seconds") =>
-    count(days.reduce((before, day) => before + day[of], 0) / 3600);
+    price(days.reduce((before, day) => before + day[of], 0) / 3600);
   return (
     <section className={`card ${styles.card}`}>
       <h2>What it was for</h2>

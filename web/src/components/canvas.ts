@@ -18,6 +18,8 @@ const COLOURS = {
   skipped: "skipped-fill",
   "wait-image": "wait-image",
   "wait-start": "wait-start",
+  approval: "approval",
+  stale: "warning",
 } as const;
 
 export type Palette = Record<keyof typeof COLOURS, string>;

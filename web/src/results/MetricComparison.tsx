@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
+import { nodeLabel } from "@/run/model/shortPath";
 import styles from "@/results/MetricComparison.module.css";
 import type { PipelineRecord } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
@@ -83,7 +84,7 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
     <figure className={styles.chart}>
       <figcaption>
         <strong>{chart.name}</strong>
-        {hasPath ? <span className="muted"> {visible(chart.path)}</span> : null}{" "}
+        {hasPath ? <span className="muted"> {visible(nodeLabel(chart.path))}</span> : null}{" "}
         <span className="muted number">{changeText(chart)}</span>
       </figcaption>
       {hasLines ? <Lines chart={chart} /> : null}

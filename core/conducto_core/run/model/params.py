@@ -114,8 +114,8 @@ class ProgramParams(Record):
 class TreeParams(Record):
     """A query for a part of a tree.
 
-    With ``state``, ``failed`` or ``text`` it is a search: ``next`` may be set although fewer nodes
-    than ``limit``, or none, are returned.
+    With ``state``, ``failed``, ``waiting`` or ``text`` it is a search: ``next`` may be set although
+    fewer nodes than ``limit``, or none, are returned.
 
     Attributes:
         root: Path of the subtree's root.
@@ -125,6 +125,7 @@ class TreeParams(Record):
             by their state.
         failed: Only nodes that failed by themselves and are not skipped: Execs, and groups whose
             ``max_time`` ran out in place of the Execs that this ended.
+        waiting: Only Execs that wait by themselves: queued ones, and those that wait for a retry.
         text: Only nodes whose path or command contains this text, ignoring case. A ``*`` matches
             any characters but "/" in a path: ``tests/*/login``.
         attempts: The attempts of each node to return.
@@ -141,6 +142,7 @@ class TreeParams(Record):
     depth: int | None = Field(default=None, ge=0, le=2**31)
     state: State | None = None
     failed: bool = False
+    waiting: bool = False
     text: Text | None = None
     attempts: Literal["all", "newest", "none"] = "all"
     tails: bool = False

@@ -4,6 +4,7 @@ import { visible } from "@/lib/visible";
 import { shortAncestors, shortPath } from "@/run/model/shortPath";
 
 test("shortens the middle of a path and keeps its leaf", () => {
+  expect(shortPath("/", 20)).toBe("whole pipeline");
   expect(shortPath("/a/b", 20)).toBe("a/b");
   expect(shortPath("/first/second/third/leaf", 18)).toBe("first/…/third/leaf");
   expect(shortPath("/first/second/third/leaf", 12)).toBe("first/…/leaf");

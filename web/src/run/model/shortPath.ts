@@ -2,10 +2,15 @@
 
 import { ancestorsOf, ROOT } from "@/run/model/paths";
 
+/** The name of a node in a list; the root has none. */
+export function nodeLabel(path: string): string {
+  return path === ROOT ? "whole pipeline" : path;
+}
+
 /** `/a/b/c/d` as `a/…/d`, if it has more than `max` characters. */
 export function shortPath(path: string, max: number): string {
   const parts = path.split("/").filter((part) => part !== "");
-  const leaf = parts.pop() ?? ROOT;
+  const leaf = parts.pop() ?? nodeLabel(ROOT);
   for (let kept = parts.length; kept > 0; kept -= 1) {
     const head = parts.slice(0, Math.ceil(kept / 2));
     const tail = parts.slice(parts.length - Math.floor(kept / 2));

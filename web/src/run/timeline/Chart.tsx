@@ -24,6 +24,8 @@ interface Props {
   /** Index of the only round that is shown; null for all. */
   only: number | null;
   usual: UsualTimes;
+  /** The stale commands, each with a file that changed. */
+  stale: ReadonlyMap<string, string>;
   /** Focus the chart, because the user opened it from a row. */
   takesFocus: boolean;
   /** Show only a group. */
@@ -33,7 +35,7 @@ interface Props {
   byWorker: boolean;
 }
 
-export function Chart({ id, chart, only, usual, byWorker, ...props }: Props) {
+export function Chart({ id, chart, only, usual, stale, byWorker, ...props }: Props) {
   const { data } = chart;
   const zoom = useZoom(data.extent);
   const spots = useSpots(data.lanes);
@@ -41,7 +43,7 @@ export function Chart({ id, chart, only, usual, byWorker, ...props }: Props) {
   const [scrollTop, setScrollTop] = useState(0);
   const { lanes } = data;
   const { chosen } = spots;
-  const view = { view: zoom.view, scrollTop, byWorker, onlyCritical };
+  const view = { view: zoom.view, scrollTop, byWorker, onlyCritical, stale };
   const scene: Scene = { ...data, ...view, chosen: chosen.bar, chosenLane: chosen.at };
   return (
     <>
@@ -58,6 +60,7 @@ export function Chart({ id, chart, only, usual, byWorker, ...props }: Props) {
       <Legend
         groups={lanes.some((lane) => lane.open === false)}
         bars={lanes.some((lane) => lane.group === undefined)}
+        stale={stale.size > 0}
       />
       <div className={styles.axis}>
         <span className={`${styles.corner} muted`}>{sizeOf(data, byWorker)}</span>

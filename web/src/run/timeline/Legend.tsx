@@ -1,7 +1,15 @@
 import styles from "@/run/timeline/Legend.module.css";
 
 /** Explains the shapes in the chart. */
-export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
+export function Legend({
+  groups,
+  bars,
+  stale,
+}: {
+  groups: boolean;
+  bars: boolean;
+  stale: boolean;
+}) {
   return (
     <ul className={`${styles.legend} muted`} aria-label="Legend">
       {groups ? (
@@ -19,6 +27,11 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
           <Item label="waiting for image" colour="wait-image" stroke={STROKES} />
           <Item label="waiting for a slot" colour="queued-fill" fill="M0 5h20v4H0z" />
           <Item label="waiting for container" colour="wait-start" stroke="M20 3H1v8h19" />
+          <Item
+            label="waiting for approval"
+            colour="approval"
+            fill="M0 5h5v4H0zM8 5h5v4H8zM16 5h4v4h-4z"
+          />
           <Item label="unknown wait" colour="text-2" fill="M0 6h20v2H0z" />
           <Item label="running" colour="running-fill" fill={BAR} cut="M9 0v14M13 0v14M17 0v14" />
           <Item label="done" colour="done-fill" fill={BAR} />
@@ -27,6 +40,9 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
             colour="done"
             stroke="M4 .9h12v12H4zM11.5 3l-3.4 4.6 3.8-.9L8.5 11"
           />
+          {stale ? (
+            <Item label="stale" colour="warning" stroke="M1 1h18v12H1zM3 12L12 2M9 12l9-10" />
+          ) : null}
           <Item label="failed" colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
           <Item label="killed" colour="killed-fill" fill={BAR} cut="M4 7h6" />
         </>

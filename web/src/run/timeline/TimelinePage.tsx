@@ -9,6 +9,7 @@ import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { useLive, useLiveVersion } from "@/api/stream";
 import { MAX_ATTEMPTS, TimelineSession } from "@/run/timeline/live/timeline";
+import { useStaleOf } from "@/run/live/useStale";
 import { useUsual } from "@/run/live/useUsual";
 import { chartOf } from "@/run/timeline/model/chart";
 import type { Opened } from "@/run/timeline/model/nestedLanes";
@@ -72,6 +73,7 @@ function Body({ session, summary, root }: BodyProps) {
     [session, version, times, only, byWorker, root, rows, opened, now],
   );
   const usual = useUsual(summary);
+  const stale = useStaleOf(summary.pipeline.id, summary, () => session.timeline.hasCache);
 
   if (session.error !== null && chart === null) {
     return <LoadError message={session.error} onRetry={session.retry} />;
@@ -97,6 +99,7 @@ function Body({ session, summary, root }: BodyProps) {
         chart={chart}
         only={only}
         usual={usual}
+        stale={stale}
         byWorker={byWorker}
         takesFocus={entered}
         onEnter={enter}

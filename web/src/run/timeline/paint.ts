@@ -5,6 +5,7 @@ import {
   type Bar,
   beginOf,
   endOf,
+  isDecided,
   isFromCache,
   type Lane,
   type Range,
@@ -19,6 +20,8 @@ import { paintWait } from "@/run/timeline/paintWait";
 export const ROW = 24;
 const BAR_TOP = 5;
 const BAR_HEIGHT = 14;
+/** Distance between the lines of a stale bar in px. */
+const HATCH = 6;
 /** Minimum width of a bar in px, and of a bar with text. */
 const MIN_WIDTH = 2;
 const MIN_TEXT_WIDTH = 34;
@@ -36,6 +39,8 @@ export interface Scene {
   critical: ReadonlySet<Bar>;
   /** Dim bars that are not critical. */
   onlyCritical: boolean;
+  /** The stale commands. */
+  stale: ReadonlyMap<string, string>;
   chosen: Bar | null;
   /** Index of the selected row; -1 for none. */
   chosenLane: number;
@@ -191,10 +196,36 @@ interface Place {
   width: number;
 }
 
+/** Hatching: the outcome is that of files that have changed since. */
+function paintStale({ context, colours }: Pen, left: number, right: number, y: number): void {
+  context.save();
+  context.beginPath();
+  context.rect(left, y, right - left, BAR_HEIGHT);
+  context.clip();
+  context.fillStyle = colours.surface;
+  context.fillRect(left, y, right - left, BAR_HEIGHT);
+  context.strokeStyle = colours.stale;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  for (let x = left - BAR_HEIGHT; x < right; x += HATCH) {
+    context.moveTo(x, y + BAR_HEIGHT);
+    context.lineTo(x + BAR_HEIGHT, y);
+  }
+  context.stroke();
+  context.strokeRect(left + 0.75, y + 0.75, right - left - 1.5, BAR_HEIGHT - 1.5);
+  context.restore();
+}
+
 function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scene): void {
   const { context, colours } = pen;
   // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
+  if (isDecided(bar) && bar.state === "done") return;
+  const isStale = bar.state === "done" && scene.stale.has(bar.path);
+  if (isStale && isFromCache(bar)) {
+    paintStale(pen, x - BAR_HEIGHT / 2, x + BAR_HEIGHT / 2, top + BAR_TOP);
+    return;
+  }
   if (isFromCache(bar)) {
     paintCached(pen, x, top + BAR_TOP, bar === scene.chosen);
     return;
@@ -206,6 +237,7 @@ function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scen
   const y = top + BAR_TOP;
   context.fillStyle = colours[bar.state];
   context.fillRect(left, y, right - left, BAR_HEIGHT);
+  if (isStale) paintStale(pen, left, right, y);
   if (bar.state === "running") paintOpenEnd(pen, right, y);
   if (isFailed(bar.state)) paintFailure(pen, bar, left, right, y);
   else if (right - left >= MIN_TEXT_WIDTH) paintLabel(pen, bar, left, right, y, scene.byWorker);

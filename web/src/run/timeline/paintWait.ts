@@ -31,6 +31,7 @@ const COLOUR: Record<PhaseName, keyof Palette> = {
   image: "wait-image",
   turn: "queued",
   start: "wait-start",
+  approval: "approval",
   unknown: "muted",
 };
 
@@ -49,9 +50,16 @@ const hollow: Draw = (context, x, y, width) => {
   context.fillRect(x, y - TALL / 2, Math.min(1.5, width), TALL);
 };
 
+const dashes: Draw = (context, x, y, width) => {
+  for (let at = 0; at < width; at += 2 * STROKE) {
+    context.fillRect(x + at, y - LINE / 2, Math.min(STROKE + 1, width - at), LINE);
+  }
+};
+
 const SHAPE: Record<PhaseName, Draw> = {
   image: strokes,
   turn: line,
   start: hollow,
+  approval: dashes,
   unknown: (context, x, y, width) => context.fillRect(x, y - 1, width, 2),
 };

@@ -234,9 +234,10 @@ function Name({ row, title }: Pick<Props, "row" | "title">) {
   );
 }
 
-/** The reason of a failed command, otherwise the command. */
+/** The reason of a failed command, unless its word says the same; otherwise the command. */
 function Detail({ row: { node }, reason }: Props) {
-  const failed = !node.skipped && isFailed(node.state) && reason !== null;
+  const isSaid = reason === failureText(node.cause, node.exitCode);
+  const failed = !node.skipped && isFailed(node.state) && reason !== null && !isSaid;
   const text = failed ? reason : (node.command ?? "");
   if (text === "") return null;
   return (

@@ -92,6 +92,7 @@ export class TimelineSession extends LiveSource {
         }
         const queued = node.state === "queued" ? before.barsOf(node.path) : [];
         timeline.add(node.path, node.attempts, queued);
+        timeline.addQueued(node);
       }
       this.truncated = page.next !== null && timeline.size >= MAX_ATTEMPTS;
       if (this.timeline.size <= timeline.size) {

@@ -8,7 +8,7 @@
 
 import type { NodeType } from "@/api/schema";
 import { duration } from "@/lib/time";
-import { type Bar, beginOf, endOf, type PhaseName } from "@/run/timeline/model/lanes";
+import { type Bar, beginOf, endOf, isDecided, type PhaseName } from "@/run/timeline/model/lanes";
 import { ancestorsOf } from "@/run/model/paths";
 import { phasesOf } from "@/run/timeline/model/phases";
 import { shortPath } from "@/run/model/shortPath";
@@ -65,7 +65,7 @@ function predecessors(
   const serials = new Map<string, Map<string, Bar>>();
   for (const bar of bars) {
     attempts.set(`${bar.path} ${bar.number}`, bar);
-    if (bar.started === null) continue;
+    if (bar.started === null && !isDecided(bar)) continue;
     for (const { serial, part } of placesOf(bar.path, types)) {
       const parts = serials.get(serial) ?? new Map<string, Bar>();
       serials.set(serial, parts);
@@ -125,7 +125,7 @@ function segmentsOf(bar: Bar, before: Bar | undefined, now: number): Segment[] {
   const parts: Segment[] = [
     { kind: "unknown", bar, seconds: gap },
     ...phasesOf(bar, now).map(({ name, from, to }) => ({ kind: name, bar, seconds: to - from })),
-    { kind: "run", bar, seconds: endOf(bar, now) - started },
+    { kind: "run", bar, seconds: bar.started === null ? 0 : endOf(bar, now) - started },
   ];
   return parts.filter(({ seconds }) => seconds >= MIN_SEGMENT);
 }
@@ -134,6 +134,7 @@ const WAITS: Record<PhaseName, string> = {
   image: "the wait for images",
   turn: "the wait for a slot",
   start: "the start of containers",
+  approval: "the wait for approval",
   unknown: "the wait between commands",
 };
 /** A bottleneck or a wait with a smaller share is not worth a sentence. */

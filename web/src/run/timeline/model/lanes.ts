@@ -4,11 +4,11 @@ import type { NodeView, State } from "@/api/schema";
 import { isFinished } from "@/run/model/states";
 
 /** `start` is the start of the container; `unknown` means that no reason was recorded. */
-export type PhaseName = "image" | "turn" | "start" | "unknown";
+export type PhaseName = "image" | "turn" | "start" | "approval" | "unknown";
 
 /** The part of a bar in which an attempt waits for this. */
 export function phaseOf(kind: NonNullable<NodeView["wait_kind"]>): PhaseName {
-  return kind === "image" || kind === "start" ? kind : "turn";
+  return kind === "image" || kind === "start" || kind === "approval" ? kind : "turn";
 }
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
@@ -31,9 +31,14 @@ export interface Bar {
   readonly shift?: number;
 }
 
-/** Whether an attempt has the outcome of another one, and never ran. */
-export function isFromCache({ started, state }: Pick<Bar, "started" | "state">): boolean {
-  return started === null && state === "done";
+/** Whether an attempt has the outcome of another one, and never ran: an approval runs nothing. */
+export function isFromCache({ started, state, waitsFor }: Bar): boolean {
+  return started === null && state === "done" && waitsFor !== "approval";
+}
+
+/** Whether a person has decided an attempt that runs no command. */
+export function isDecided({ started, state, waitsFor }: Bar): boolean {
+  return started === null && waitsFor === "approval" && isFinished(state);
 }
 
 /** A row: the attempts of a node, the commands of a container, or a group. */

@@ -1,4 +1,4 @@
-/** The waits of an attempt: for its image, for a slot, for its container. */
+/** The waits of an attempt: for its image, for a slot, for its container, for a person. */
 
 import { duration } from "@/lib/time";
 import { type Bar, endOf, type PhaseName } from "@/run/timeline/model/lanes";
@@ -15,6 +15,7 @@ const LABELS: Record<PhaseName, string> = {
   image: " for its image",
   turn: " for a slot",
   start: " for its container",
+  approval: " for approval",
   unknown: "",
 };
 

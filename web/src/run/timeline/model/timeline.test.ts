@@ -46,6 +46,22 @@ function change(state: NodeChange["state"], time: number, attempt = 1, path = "/
 
 const paths = (bars: readonly Bar[]) => bars.map((one) => one.path);
 
+test("a queued attempt has a bar after a reload, which its events continue", () => {
+  const timeline = new Timeline();
+  const view = { path: "/a", state: "queued", wait_since: 3, wait_kind: "approval", attempts: [] };
+  timeline.add("/a", []);
+  timeline.addQueued(view as unknown as NodeView);
+  timeline.addQueued(view as unknown as NodeView);
+  expect(timeline.barsOf("/a")).toMatchObject([
+    { number: 1, state: "queued", queued: 3, waitsFor: "approval" },
+  ]);
+  timeline.apply(change("running", 9, 2));
+  expect(timeline.barsOf("/a")).toMatchObject([
+    { number: 2, state: "running", queued: 3, started: 9 },
+  ]);
+  expect(timeline.size).toBe(1);
+});
+
 test("changes of a node create a bar per attempt", () => {
   const timeline = new Timeline();
   for (const one of [change("queued", 1), change("running", 2), change("error", 5)]) {

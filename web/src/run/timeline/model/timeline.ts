@@ -13,9 +13,10 @@ import { isFinished } from "@/run/model/states";
 
 export function barOf(attempt: AttemptRecord): Bar {
   const { path, number, state, queued, admitted, started, ended, container } = attempt;
-  const { image_ready: imageReady, exit_code: exitCode } = attempt;
+  const { image_ready: imageReady, exit_code: exitCode, decision } = attempt;
   const times = { queued, imageReady, admitted, started, ended };
-  return { path, number, state, ...times, waitsFor: null, container, exitCode };
+  const waitsFor = decision === null ? null : "approval";
+  return { path, number, state, ...times, waitsFor, container, exitCode };
 }
 
 function queuedBar(path: string, number: number): Bar {
@@ -35,6 +36,8 @@ function queuedBar(path: string, number: number): Bar {
 export class Timeline {
   private readonly nodes = new Map<string, Bar[]>();
   private count = 0;
+  /** Whether a command has a cache. */
+  hasCache = false;
   /** The types of the known groups: the parts of a Serial wait for each other. */
   readonly types = new Map<string, NodeType>();
 
@@ -56,8 +59,17 @@ export class Timeline {
    */
   add(path: string, attempts: readonly AttemptRecord[], before = this.barsOf(path)): void {
     const last = attempts.at(-1)?.number ?? 0;
+    this.hasCache ||= attempts.some((each) => each.cache !== null || each.from_cache !== null);
     const queued = before.filter((bar) => bar.state === "queued" && bar.number > last);
     this.set(path, [...attempts.map(barOf), ...queued]);
+  }
+
+  /** Add the queued attempt of a node, if it has no bar: its record comes with its start. */
+  addQueued({ path, state, wait_since: since, wait_kind: kind, attempts }: NodeView): void {
+    const bars = this.barsOf(path);
+    if (state !== "queued" || since === null || bars.at(-1)?.state === "queued") return;
+    const bar = queuedBar(path, (attempts.at(-1)?.number ?? 0) + 1);
+    this.set(path, [...bars, { ...bar, queued: since, waitsFor: kind && phaseOf(kind) }]);
   }
 
   private set(path: string, bars: Bar[]): void {
@@ -122,6 +134,11 @@ export class Timeline {
     if (known !== undefined) return known;
     const last = bars.at(-1);
     if (last !== undefined && last.number > attempt) return null;
+    // The number of a queued attempt without a record was a guess: attempts before it never ran.
+    if (last?.state === "queued") {
+      bars[bars.length - 1] = { ...last, number: attempt };
+      return bars.at(-1) ?? null;
+    }
     const bar = queuedBar(path, attempt);
     bars.push(bar);
     this.count += 1;
