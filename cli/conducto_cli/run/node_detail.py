@@ -19,7 +19,12 @@ from conducto_core.approvals.model import ApprovalView
 from conducto_core.command.server import FORKED
 from conducto_core.command.usage import SHORTEST_SECONDS, summary
 from conducto_core.results.model import MetricSeries
-from conducto_core.run.model.labels import decision_text, failure_text, wait_text
+from conducto_core.run.model.labels import (
+    decision_text,
+    failure_text,
+    saved_text,
+    wait_text,
+)
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.responses import NodeDetail, Parameter
@@ -269,7 +274,8 @@ def _cache_lines(attempt: AttemptRecord) -> Iterator[str]:
     """Yield where an attempt comes from, or why it ran."""
     source = attempt.from_cache
     if source is not None:
-        yield f"   from cache {printable(source.text)}"
+        saved = saved_text(source)
+        yield f"   from cache {printable(source.text)}{saved and f', {saved}'}"
     if attempt.cache is not None:
         yield f"   cache: {printable(attempt.cache)}"
     if attempt.not_stored is not None:

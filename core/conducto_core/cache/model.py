@@ -50,6 +50,10 @@ class CacheEntry(Record):
     hits: int = 0
     varies: tuple[str, ...] = ()
 
+    def saving(self, dollars: float | None = None) -> CacheSource:
+        """Return the attempt with what a command saves that gets its outcome."""
+        return self.source.model_copy(update={"seconds": self.seconds, "dollars": dollars})
+
 
 class CacheInputs(Record):
     """The inputs with which an attempt runs; see `CacheEntry`.

@@ -21,6 +21,7 @@ from chalicelib.run.model import BuiltImage, CacheDecided, CacheHit, CacheMiss, 
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets, SecretCache
 from conducto.wire.outputs import MAX_RESULT
+from conducto_core.billing.rules import dollars_of
 from conducto_core.cache import rules
 from conducto_core.cache.files import FileUse
 from conducto_core.cache.forecast import UNKNOWN_IMAGE, Look, forecast
@@ -29,6 +30,7 @@ from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.cache.views import DamagedObjectError
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.installation.names import contents_directory, pipeline_directory
+from conducto_core.machines.rules import worker_size
 from conducto_core.programs.relaunch import content_of, fingerprint_in
 from conducto_core.programs.rules.fingerprints import changed_names
 from conducto_core.results.outputs import MAX_STREAM
@@ -197,12 +199,13 @@ class CacheDecisions:
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=not_placed)
         size = self._restore(live, queued, streams)
         self._records.cache.note_use(live.org, decision.entry.key, self._clock())
+        cost = dollars_of(worker_size(spec.path, spec.placement), decision.entry.seconds)
         attempt = queued.model_copy(
             update={
                 "command": mask.text(queued.command),
                 "env": {name: mask.text(value) for name, value in spec.env.items()},
                 "fingerprint": found.print,
-                "from_cache": decision.entry.source,
+                "from_cache": decision.entry.saving(cost),
             }
         )
         known = live.tree.known_of(spec.path, lambda: streams.get("result", b""))

@@ -273,7 +273,7 @@ class Caches:
         if end is None:
             return f"the entry of {source} was deleted"
         started = started_record(active, None, None, self._secrets.mask)
-        active.record = changed_record(started, from_cache=entry.source, started=None)
+        active.record = changed_record(started, from_cache=entry.saving(), started=None)
         active.live.note_use(entry.key)
         return end
 

@@ -12,6 +12,8 @@ from chalicelib.logs.port import LogKey
 from chalicelib.run.rules import snapshots
 from chalicelib.secrets.injection import user_scope
 from chalicelib.services import Services
+from conducto_core.billing.rules import use_of
+from conducto_core.run.model.labels import saved_text
 from conducto_core.run.model.states import Cause
 from support.cloud.world import World
 from support.trees import leaf, parallel, serial
@@ -45,8 +47,23 @@ def test_an_unchanged_launch_starts_neither_worker_nor_execution() -> None:
     assert (len(world.fleet.tasks), len(world.machines.executions)) == (workers, executions)
     attempt = last(world, second, "/both/a")
     assert attempt.from_cache is not None
-    assert attempt.from_cache.model_dump() == {"pipeline": first, "path": "/both/a", "attempt": 1}
+    assert attempt.from_cache.text == f"{first} /both/a attempt 1"
     assert (attempt.started, attempt.exit_code) == (None, 0)
+
+
+def test_an_outcome_from_the_cache_has_the_time_and_the_money_that_it_saved() -> None:
+    world = World()
+    first = world.launch(tree())
+    world.serve()
+    world.now += 90
+    world.run_out()
+    second = launch(world)
+
+    ran, source = last(world, first, "/fetch"), last(world, second, "/fetch").from_cache
+    assert source is not None
+    assert source.seconds == 90
+    assert source.dollars == pytest.approx(use_of(ran).dollars)
+    assert saved_text(source) == "saved 1m 30s, $0.0014"
 
 
 def test_a_hit_has_the_streams_of_its_attempt() -> None:

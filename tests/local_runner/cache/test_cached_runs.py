@@ -53,7 +53,12 @@ async def test_an_unchanged_launch_runs_nothing_and_builds_nothing(
     attempt = await agent.attempt(second, "/both/a")
     assert attempt.state is State.DONE
     assert attempt.from_cache is not None
-    assert attempt.from_cache.model_dump() == {"pipeline": first, "path": "/both/a", "attempt": 1}
+    assert attempt.from_cache.text == f"{first} /both/a attempt 1"
+    ran = await agent.attempt(first, "/both/a")
+    assert ran.ended is not None
+    assert ran.started is not None
+    assert attempt.from_cache.seconds == pytest.approx(ran.ended - ran.started)
+    assert attempt.from_cache.dollars is None
     assert (attempt.started, attempt.exit_code) == (None, 0)
 
 

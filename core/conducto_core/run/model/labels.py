@@ -3,6 +3,7 @@
 from conducto_core.run.model.records import (
     ApprovalDecision,
     AttemptRecord,
+    CacheSource,
     Counts,
     PhaseKind,
     phases_of,
@@ -123,6 +124,14 @@ def wait_text(attempt: AttemptRecord) -> str | None:
         if phase.end - phase.begin >= _LEAST_WAIT
     ]
     return "waited " + ", ".join(said) if said else None
+
+
+def saved_text(source: CacheSource) -> str:
+    """Return what an outcome from the cache saved: ``saved 2m 05s, $0.0012``; or nothing."""
+    if source.seconds is None:
+        return ""
+    dollars = "" if source.dollars is None else f", {in_dollars(source.dollars)}"
+    return f"saved {duration(source.seconds)}{dollars}"
 
 
 def in_dollars(amount: float) -> str:

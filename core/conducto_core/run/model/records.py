@@ -334,11 +334,18 @@ class FirstError(Record):
 
 
 class CacheSource(Record):
-    """The attempt whose outcome is in the cache."""
+    """The attempt whose outcome is in the cache.
+
+    Attributes:
+        seconds: How long it ran, which another command saves; None: not recorded.
+        dollars: What a worker costs in this time; None: locally, or not recorded.
+    """
 
     pipeline: str
     path: str
     attempt: int
+    seconds: float | None = None
+    dollars: float | None = None
 
     @property
     def text(self) -> str:

@@ -38,6 +38,8 @@ export interface TreeNode {
   reuse: NodeView["reuse"];
   /** The pipeline whose outcome the command has without running. */
   cached: string | null;
+  /** Seconds that it ran there; null if they were not recorded. */
+  saved: number | null;
   /** The command has a cache. */
   hasCache: boolean;
   /** Time limit in seconds; null if unknown. */
@@ -76,6 +78,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     hasDoc: false,
     reuse: null,
     cached: null,
+    saved: null,
     hasCache: false,
     maxTime: null,
     byCondition: false,
@@ -115,6 +118,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.attempt = (last?.number ?? 0) + (requeued ? 1 : 0);
   node.exitCode = last?.exit_code ?? null;
   node.cached = requeued ? null : (last?.from_cache?.pipeline ?? null);
+  node.saved = last?.from_cache?.seconds ?? null;
   node.hasCache = last !== undefined && (last.from_cache ?? last.cache ?? last.not_stored) !== null;
   node.started = requeued ? null : (last?.started ?? view.started);
   node.ended = requeued ? null : (last?.ended ?? view.ended);

@@ -11,6 +11,7 @@ import { Change, FactsTable } from "@/components/Facts";
 import { StateLabel } from "@/components/StateIcon";
 import { debugCommand } from "@/lib/commands";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
+import { dollars } from "@/lib/money";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
@@ -171,14 +172,16 @@ function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
 
 /** The attempt whose outcome a command has that did not run. */
 function FromCache({ source }: { source: CacheSource }) {
-  const { pipeline, path, attempt } = source;
+  const { pipeline, path, attempt, seconds, dollars: cost } = source;
+  const saved = seconds === null ? "" : ` · saved ${duration(seconds)}`;
+  const money = cost === null ? "" : `, ${dollars(cost)}`;
   return (
     <p>
       {"From cache "}
       <a href={pipelineUrl(pipeline, path)} onClick={followLink}>
         {pipeline}
       </a>
-      <span className="muted">{` ${visible(path)} attempt ${attempt}`}</span>
+      <span className="muted">{` ${visible(path)} attempt ${attempt}${saved}${money}`}</span>
     </p>
   );
 }

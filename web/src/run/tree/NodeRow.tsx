@@ -156,15 +156,19 @@ export const NodeRow = memo(function NodeRow(props: Props) {
   );
 }, isEqual);
 
-/** The time, and of a command that takes long, the usual one. */
+/** The time, with the usual one of a command that takes long, or what the cache saved. */
 function Time({ row: { node }, usual, now }: Props) {
   if (node.state === "pending" && node.counts === null) return <span className={styles.time} />;
   const took = timeOf(node, now ?? 0);
   const isSlow = node.counts === null && isLong(took, usual);
-  const usually = `usually ${duration(usual?.usual ?? 0)}`;
+  const about = isSlow
+    ? `usually ${duration(usual?.usual ?? 0)}`
+    : node.cached !== null && node.saved !== null
+      ? `saved ${duration(node.saved)}`
+      : null;
   return (
     <>
-      {isSlow ? <span className={`${styles.usually} number`}>{usually}</span> : null}
+      {about === null ? null : <span className={`${styles.usually} number`}>{about}</span>}
       <span className={`${styles.time} ${isSlow ? styles.late : ""} number`}>
         {took === null ? "" : duration(took)}
       </span>
