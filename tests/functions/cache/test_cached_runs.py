@@ -63,7 +63,7 @@ def test_an_outcome_from_the_cache_has_the_time_and_the_money_that_it_saved() ->
     assert source is not None
     assert source.seconds == 90
     assert source.dollars == pytest.approx(use_of(ran).dollars)
-    assert saved_text(source) == "saved 1m 30s, $0.0014"
+    assert saved_text(source) == "saved 1m 30s, $0.0015"
 
 
 def test_a_hit_has_the_streams_of_its_attempt() -> None:
