@@ -127,7 +127,7 @@ def wait_text(attempt: AttemptRecord) -> str | None:
 
 
 def saved_text(source: CacheSource) -> str:
-    """Return what an outcome from the cache saved: ``saved 2m 05s, $0.0012``; or nothing."""
+    """Return the time and the cost saved by the cache: ``saved 2m 05s, $0.0012``; or nothing."""
     if source.seconds is None:
         return ""
     dollars = "" if source.dollars is None else f", {in_dollars(source.dollars)}"
