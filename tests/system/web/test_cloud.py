@@ -423,7 +423,7 @@ if __name__ == "__main__":
 
 #: Requests of the app that are about no pipeline of an agent.
 OF_THE_CLOUD = re.compile(
-    r"/api/v1/(whoami|agents|organisation|sessions|usage|plan|schedules|pipelines\?(?!.*(parent|history)))"
+    r"/api/v1/(whoami|agents|organisation|sessions|usage|plan|audit|schedules|pipelines\?(?!.*(parent|history)))"
 )
 
 
