@@ -155,7 +155,10 @@ def test_alarm_counts_attempts_to_sign_up() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"ses_identity": "example.org"}, "ses_identity requires identity=cognito"),
+        (
+            {"ses_identity": "example.org", "zone": "us-east-1a"},
+            "ses_identity requires identity=cognito",
+        ),
         ({"ses_identity": "example", "identity": "cognito"}, "an address or a domain in SES"),
     ],
 )

@@ -475,7 +475,7 @@ MUTATIONS = [
     Mutation(
         "skipped commands are in the plan",
         "cache.forecast",
-        "if any(pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):",
+        "if any(self._pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):",
         "if False:",
         (FORECAST,),
     ),
