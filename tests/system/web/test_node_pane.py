@@ -262,7 +262,7 @@ def test_panes_survive_a_narrow_window_and_code_that_cannot_be_loaded(viewer: Vi
     expect(page.get_by_role("alert")).to_contain_text("Could not load this part")
     expect(page.locator(".tree-scroll[data-same]")).to_be_visible()
     page.unroute("**/assets/HistoryTab*")
-    # The app asks again by itself, too, and the button can be gone before a click.
+    # The app asks again by itself, too, and then there is no button any more.
     page.get_by_role("button", name="Retry").evaluate_all("([retry]) => retry?.click()")
     expect(page.get_by_role("tabpanel")).to_contain_text("Attempt 1")
     viewer.said.clear()  # the browser notes the aborted request
