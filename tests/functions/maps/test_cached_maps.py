@@ -183,6 +183,7 @@ def test_plan_equals_the_decisions_of_a_launch(target: Target, tree: dict[str, A
             assert source is not None
             assert each.source is not None
             assert source.text == each.source.text
+            assert source.seconds == each.seconds
         elif each.fate is ForecastFate.RUNS:
             attempt = target.attempt(pipeline, each.path)
             assert (attempt.from_cache, attempt.cache) == (None, each.reason)
