@@ -8,11 +8,13 @@ and ``env``, exist only once.
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from conducto.wire.approvals import Field
 from conducto.wire.buckets import Bucket
@@ -259,29 +261,31 @@ class NodeSpec:
         """Whether its tree may shard tests, so that it gets their times: a Lazy with ``junit``."""
         return self.lazy_target is not None and JUNIT in self.env
 
-    def like(
-        self,
-        path: str,
-        command: str,
-        *,
-        doc: str | None,
-        title: str | None,
-        file: str | None,
-        line: int | None,
-    ) -> "NodeSpec":
-        """Return a sibling that differs only in these values, in a third of the time of `replace`.
+    def siblings(self) -> Callable[..., "NodeSpec"]:
+        """Return a function that makes nodes which differ from this one only in its arguments.
 
-        Returns:
-            A new node.
+        It takes path, command, doc, title, file and line, in a fourth of the time of `replace`.
         """
-        first = path, self.type, self.children, command
-        about = doc, title, self.tags, file, line
-        values: tuple[Any, ...] = (*first, *_middle_of(self), *about, *_rest_of(self))
-        return NodeSpec(*values)
+        kind, children, tags = self.type, self.children, self.tags
+        middle, rest = _middle_of(self), _rest_of(self)
+
+        def sibling(
+            path: str,
+            command: str,
+            *,
+            doc: str | None,
+            title: str | None,
+            file: str | None,
+            line: int | None,
+        ) -> NodeSpec:
+            about = doc, title, tags, file, line
+            return NodeSpec(path, kind, children, command, *middle, *about, *rest)
+
+        return sibling
 
 
 _NAMES = tuple(NodeSpec.__dataclass_fields__)
-#: The values between ``command`` and ``doc``, and those after ``line``, as `NodeSpec.like` needs.
+#: The values between ``command`` and ``doc``, and those after ``line``, for `NodeSpec.siblings`.
 _middle_of = attrgetter(*_NAMES[_NAMES.index("command") + 1 : _NAMES.index("doc")])
 _rest_of = attrgetter(*_NAMES[_NAMES.index("line") + 1 :])
 
@@ -352,7 +356,11 @@ MAX_UNPACKED: Final = 64 << 20
 
 def pack_form(form: object) -> bytes:
     """Return a launch form as stored bytes; the same form gives the same bytes."""
-    return gzip.compress(json.dumps(form).encode(), compresslevel=1, mtime=0)
+    try:
+        text = to_json(form)  # a quarter of the time of `json.dumps`
+    except PydanticSerializationError:  # a lone surrogate, which UTF-8 does not have
+        text = json.dumps(form).encode()
+    return gzip.compress(text, compresslevel=1, mtime=0)
 
 
 def unpack_form(data: bytes) -> dict[str, object]:

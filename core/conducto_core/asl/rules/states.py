@@ -304,10 +304,10 @@ class Residual:
         stack = [self]
         while stack:
             node = stack.pop()
-            specs = node.awaited
-            if node.spec.type is NodeType.EXEC and not (node.failed or node.waits):
-                specs = (*specs, node.spec)
-            yield from (spec for spec in specs if spec.has_command)
+            spec = node.spec
+            if spec.has_command and not (node.failed or node.waits):
+                yield spec
+            yield from (awaited for awaited in node.awaited if awaited.has_command)
             stack.extend(node.children)
 
 

@@ -35,7 +35,7 @@ class Notice(Enum):
 
 
 #: Outcomes by state and flag: a large tree needs millions.
-_SEEN = {
+SEEN = {
     (state, skipped): seen_by_parent(state, skipped=skipped)
     for state in State
     for skipped in (False, True)
@@ -94,7 +94,7 @@ class LiveNode:
 
     def seen(self) -> Outcome:
         """Return the outcome that the parent sees."""
-        return _SEEN[self.state, self.skipped]
+        return SEEN[self.state, self.skipped]
 
     def is_tolerated(self) -> bool:
         """Return whether the map around it can be done although it failed."""

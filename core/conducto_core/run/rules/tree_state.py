@@ -22,6 +22,7 @@ from conducto.wire.result_order import PAYLOAD
 from conducto_core.run.model.records import Counts, NodeState
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State
 from conducto_core.run.rules.live_nodes import (
+    SEEN,
     LiveExec,
     LiveGroup,
     LiveNode,
@@ -272,11 +273,16 @@ class TreeState:
         self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
     ) -> None:
         """Set the state of an Exec and update everything above it."""
-        before, parent = INDEX[node.state], node.parent
-        seen = node.seen(), node.warning, parent is None or parent.in_flight()
+        parent, before, after = node.parent, INDEX[node.state], INDEX[state]
+        # A group in flight that sees no difference has none: most commands start beside others.
+        differs = (
+            parent is None
+            or not parent.in_flight()
+            or node.warning != warning
+            or SEEN[node.state, node.skipped] is not SEEN[state, node.skipped]
+        )
         node.state, node.cause, node.warning, node.expired = state, cause, warning, False
         self.record(node)
-        after = INDEX[state]
         if before != after:
             left_out = (after == PENDING) - (before == PENDING)
             group, skipped = parent, node.skipped
@@ -287,9 +293,7 @@ class TreeState:
                     group.counts[LEFT_OUT] += left_out
                 skipped = skipped or group.skipped
                 group = group.parent
-        in_flight = parent is None or parent.in_flight()
-        # A group in flight that sees no difference has none: most commands start beside others.
-        if not in_flight or seen != (node.seen(), warning, in_flight):
+        if differs or parent is None or not parent.in_flight():
             self.refresh_above(node)
 
     def set_skipped(self, node: LiveNode, skipped: bool) -> None:

@@ -5,7 +5,7 @@ every value, and passes inherited values down. Errors name the node's path, and 
 anything runs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -237,8 +237,8 @@ class _Resolver:
         self._placements: dict[Placement, Placement] = {}
         #: ``{name: image}`` for the architectures that commands ask for.
         self.images: dict[str, ImageSpec] = {}
-        #: ``{id of inherited values: (these, the first command without others of its own)}``
-        self._plain: dict[int, tuple[_Inherited, NodeSpec]] = {}
+        #: ``{id of inherited values: (these, makes commands without others of their own)}``
+        self._plain: dict[int, tuple[_Inherited, Callable[..., NodeSpec]]] = {}
 
     def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
         """Return ``{path: node}`` in definition order, with the root at ``top``."""
@@ -301,7 +301,7 @@ class _Resolver:
             self._check_image(below.placement)
             spec.placement = self._with_image(spec.placement)
         if is_plain:
-            self._plain[id(above)] = above, spec
+            self._plain[id(above)] = above, spec.siblings()
         return spec, below
 
     def _passed_down(
@@ -404,9 +404,9 @@ def _is_auto(written: Form, above: _Inherited) -> bool:
     return above.auto_mem if mem is None else bool(mem == fields.AUTO)
 
 
-def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
-    """Return a command that inherits all that ``first`` does; neither has other values."""
-    return first.like(
+def _sibling(make: Callable[..., NodeSpec], path: str, written: Form) -> NodeSpec:
+    """Return a command that inherits all that its sibling does; neither has other values."""
+    return make(
         path,
         fields.check_command(written.get("command")),
         doc=read.text(written, "doc"),

@@ -39,7 +39,6 @@ from conducto_core.tree.model import (
     Pipeline,
     Placement,
     ancestors,
-    parent_of,
 )
 from conducto_core.tree.rules.callbacks import CACHED, CACHED_FILES, PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import resolve
@@ -344,20 +343,24 @@ class CloudState(PipelineState):
 
     def pool_at(self, node: LiveNode) -> Pool:
         """Return the pool that runs an Exec."""
-        return self.pool_for(sized(node))
+        return self._existing_pool(self._pool_of(node))
 
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
-        return self._existing_pool(self._pool_of(spec))
-
-    def _pool_of(self, spec: NodeSpec) -> Pool:
         node = self.tree.nodes.get(spec.path)
-        if node is None or node.spec is not spec:  # a retry has another size
+        if node is not None and node.spec is spec:
+            return self.pool_at(node)
+        return self._existing_pool(self._new_pool(spec))
+
+    def _pool_of(self, node: LiveNode) -> Pool:
+        spec, parent = sized(node), node.parent
+        if spec is not node.spec:  # a retry has another size
             return self._new_pool(spec)
-        key = parent_of(spec.path), spec.pool, id(spec.placement), spec.limits
-        if key not in self._known_pools:  # with the placement, so that no other gets its id
-            self._known_pools[key] = self._new_pool(spec), spec.placement
-        return self._known_pools[key][0]
+        key = id(parent), spec.pool, id(spec.placement), spec.limits
+        known = self._known_pools.get(key)
+        if known is None:  # with the objects, so that no others get their ids
+            known = self._known_pools[key] = self._new_pool(spec), parent, spec.placement
+        return known[0]
 
     def _existing_pool(self, pool: Pool) -> Pool:
         if pool.name not in self.pools:
@@ -598,7 +601,7 @@ class CloudState(PipelineState):
             known = exec_in_need(
                 self.tree,
                 ExecKind(of.key, of.image, of.cpu),
-                lambda node: self._pool_of(sized(node)).name == pool,
+                lambda node: self._pool_of(node).name == pool,
             )
         if known is None:
             return False
@@ -609,7 +612,7 @@ class CloudState(PipelineState):
         """Return whether an Exec that was found earlier still needs a pool."""
         if self.tree.nodes.get(node.path) is not node or not may_need(node):
             return False
-        return node.spec.lazy_target is not None or self._pool_of(sized(node)).name == pool
+        return node.spec.lazy_target is not None or self._pool_of(node).name == pool
 
     def hold_of(self, worker: WorkerEntry) -> Hold:
         """Return why the worker of a context stays."""
@@ -656,7 +659,7 @@ class CloudState(PipelineState):
     def _definition_changed(self) -> None:
         super()._definition_changed()
         self._extras = None
-        self._known_pools: dict[tuple[object, ...], tuple[Pool, Placement]] = {}
+        self._known_pools: dict[tuple[object, ...], tuple[Pool, LiveNode | None, Placement]] = {}
 
     def know_images(self) -> None:
         for name in dict.fromkeys(node.placement.image for node in self.pipeline.execs()):
