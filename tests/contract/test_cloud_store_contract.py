@@ -322,6 +322,18 @@ def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: JournalStore) ->
     assert opened == Turn(2, TurnState.OPEN)
 
 
+def test_the_last_entry_of_a_turn_opens_it(store: JournalStore) -> None:
+    taken = store.pass_turn("abc", Turn(), TurnState.TAKEN)
+    store.commit("acme", "abc", entry(1, turn=taken.version, opens=True))
+
+    opened = store.news("abc", 0).turn
+    assert opened == Turn(2, TurnState.OPEN, entry=1)
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(2, turn=taken.version, opens=True))
+    assert store.news("abc", 0).turn == opened
+    assert store.pass_turn("abc", opened, TurnState.TAKEN).entry == 0
+
+
 def test_an_entry_of_a_turn_that_is_over_is_refused(store: JournalStore) -> None:
     first = store.pass_turn("abc", Turn(), TurnState.TAKEN)
     store.commit("acme", "abc", entry(1, turn=first.version))

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from secrets import token_hex
 
 from chalicelib.errors import ConflictError, ThrottledError, Timing
@@ -32,8 +33,10 @@ from conducto_core.errors import NotFoundError
 # The pauses of a request that competes with others, and when it gives up.
 
 
-#: First and longest pause in seconds between reads of the journal, and how the pause grows.
-FIRST_PAUSE = 0.012
+#: First, second and longest pause in seconds between reads of the journal, and how the pause grows.
+#: A read costs less than the time of a worker, whose report waits for it.
+FIRST_PAUSE = 0.016
+SECOND_PAUSE = 0.005
 LONGEST_PAUSE = 0.15
 GROWTH = 1.15
 #: Longest pause in seconds after AWS throttled a call.
@@ -52,7 +55,7 @@ class Pace:
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._began = timing.clock()
-        self._pause = FIRST_PAUSE
+        self._pause, self._next = FIRST_PAUSE, SECOND_PAUSE
         self._slept = 0.0
         self._seen: object = None
         self.idle = 0.0
@@ -66,7 +69,8 @@ class Pace:
         """Sleep, longer each time, and at other times than other requests."""
         longest = THROTTLED_PAUSE if throttled else LONGEST_PAUSE
         gap = min(self._pause, longest) * (0.5 + self._timing.jitter())
-        self._pause = min(self._pause * GROWTH, longest)
+        self._pause = min(self._next, longest)
+        self._next = self._pause * GROWTH
         self._timing.sleep(gap)
         self._slept += gap
         self.idle += gap
@@ -90,6 +94,8 @@ BATCH = 60
 _LISTED, _LAST = 200, 50
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
+#: Seconds for which requests count as competing after they were seen to.
+CONTENDED_SECONDS = 2.0
 
 
 class BusyError(Exception):
@@ -106,6 +112,7 @@ class Batch:
         waiting: Waiting inputs.
         failing: Ids of waiting inputs that cannot be applied.
         turn: Version of the writer's turn; None: it writes without the turn.
+        opens: Whether it is the last entry of the turn.
     """
 
     writer: str
@@ -113,6 +120,7 @@ class Batch:
     waiting: Sequence[Submitted] = ()
     failing: frozenset[str] = frozenset()
     turn: int | None = None
+    opens: bool = False
 
 
 #: Writes the next entry and returns its effects.
@@ -132,6 +140,7 @@ class _Request:
         done: Whether the input took effect; False: there is none; None: not yet.
         lost: Whether another request was faster, so that it must not compete again.
         reads: Whether it must read the journal before it writes another entry.
+        passed: Whether its last entry has ended its turn.
         served: Ids of waiting inputs in the entries that it has written.
         failing: Ids of waiting inputs that cannot be applied or written.
         alone: Whether each of its entries has one input, to find the input that fails.
@@ -149,6 +158,7 @@ class _Request:
     done: bool | None = None
     lost: bool = False
     reads: bool = True
+    passed: bool = False
     served: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     alone: bool = False
@@ -177,9 +187,17 @@ class GroupCommit:
         self._cache = cache
         self._write = write
         self._execute = execute
+        #: ``{pipeline id: when requests were last seen to compete}``, of the last seconds.
+        self._contended: dict[str, float] = {}
 
-    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+    def submit(
+        self, org: str, pipeline_id: str, decide: Decide, early: Decide | None = None
+    ) -> bool:
         """Commit an input and execute its effects; return whether there was one.
+
+        ``early`` decides on the state that this process knows, or returns None: if requests
+        compete, its input is left in the table before the journal is read. Like each waiting input,
+        it takes effect only if ``decide`` would decide the same then.
 
         Raises:
             NotFoundError: The organisation has no pipeline with that id.
@@ -188,14 +206,44 @@ class GroupCommit:
         request = _Request(org, pipeline_id, decide, Pace(self._timing))
         self._rename(request)
         try:
+            if early is not None:
+                self._send_early(request, early)
             while request.done is None:
                 self._try(request)
             return request.done
         finally:
             self._withdraw(request)
             self._cache.give_up(request.id)
-            for effects in request.effects:
+            for effects in _published_once(request.effects):
                 self._execute(effects)
+
+    def _send_early(self, request: _Request, early: Decide) -> None:
+        seen = self._contended.get(request.pipeline_id, -inf)
+        if self._timing.clock() - seen > CONTENDED_SECONDS:
+            return
+        own = None
+        with self._cache.lock_of(request.pipeline_id):
+            live = self._cache.cached(request.org, request.pipeline_id)
+            with suppress(Exception):  # it is decided again on the current state
+                own = _decided(request, live, early)
+        if own is not None and may_wait(own.input):
+            with suppress(ThrottledError):
+                self._send(request, own)
+
+    def _send(self, request: _Request, own: Submitted) -> None:
+        """Leave an input in the table."""
+        request.sent = True  # even if the response is lost
+        self._records.store.put_waiting(request.pipeline_id, Waiting(own.id, own.written()))
+        request.waits = True
+
+    def _note_contention(self, request: _Request, turn: Turn) -> None:
+        now, known = self._timing.clock(), self._contended
+        for pipeline_id in [each for each in known if now - known[each] > CONTENDED_SECONDS]:
+            known.pop(pipeline_id, None)
+        if turn.state is TurnState.QUIET:
+            known.pop(request.pipeline_id, None)
+        else:
+            known[request.pipeline_id] = now
 
     def _rename(self, request: _Request) -> None:
         """Give the input of a request a new id; inputs wait in the order of their ids."""
@@ -245,6 +293,7 @@ class GroupCommit:
         """Decide, and commit the decision, or leave the input in the table."""
         with self._cache.lock_of(request.pipeline_id):
             live, turn = self._cache.current(request.org, request.pipeline_id)
+            self._note_contention(request, turn)
             own = self._own(request, live)
             if request.done is not None:
                 return
@@ -258,13 +307,13 @@ class GroupCommit:
             state = TurnState.URGENT if urgent else TurnState.TAKEN
             mine = self._collect_batch(request, turn, state)
             if mine is not None:
+                # An entry with its waiting input may have been written since the journal was read:
+                # it is not to be read as part of a snapshot.
+                request.reads = request.sent and not 0 < turn.entry <= live.number
                 self._use(request, mine)
                 return
         if own is not None and not urgent:
-            waiting = Waiting(own.id, own.written())
-            request.sent = True  # even if the response is lost
-            self._records.store.put_waiting(request.pipeline_id, waiting)
-            request.waits = True
+            self._send(request, own)
 
     def _own(self, request: _Request, live: CloudPipeline) -> Submitted | None:
         """Return the input of the request, unless it waits, is written, or does not exist."""
@@ -278,11 +327,10 @@ class GroupCommit:
                 request.done = True  # read as part of a snapshot
         if request.done is not None or request.waits:
             return None
-        happened = request.decide(live)
-        if happened is None:
+        own = _decided(request, live, request.decide)
+        if own is None:
             request.done = False
-            return None
-        return Submitted(id=request.id, input=happened, seen=live.number)
+        return own
 
     def _commit(self, request: _Request, live: CloudPipeline, batch: Batch) -> None:
         """Write an entry, unless another request is faster."""
@@ -307,7 +355,7 @@ class GroupCommit:
             request.alone = True
             return
         self._cache.put(live)
-        request.reads = False
+        request.reads, request.passed = False, batch.opens
         request.served += [each.id for each in batch.waiting]
         if self._cache.arrived(request.id).changes is not None:
             request.done = True
@@ -336,22 +384,21 @@ class GroupCommit:
 
     def _use(self, request: _Request, turn: Turn) -> None:
         """Write entries for all requests, and end the turn."""
-        # It has read the journal just before it took the turn, but an entry with its waiting input
-        # may have been written in between: it is not to be read as part of a snapshot.
-        request.reads = request.sent
         try:
-            for _ in range(TURN_ENTRIES):
+            for number in range(1, TURN_ENTRIES + 1):
                 waiting = self._waiting(request.pipeline_id)
+                last = number == TURN_ENTRIES
                 with self._cache.lock_of(request.pipeline_id):
-                    if not self._write_next(request, turn, waiting):
+                    if not self._write_next(request, turn, waiting, last=last):
                         break
                 others = turn.state is TurnState.URGENT and request.done is not None
                 if others or request.pace.is_over():
                     break
         finally:
-            state = TurnState.OPEN if request.served else TurnState.QUIET
-            with suppress(ConflictError, ThrottledError):
-                self._records.store.pass_turn(request.pipeline_id, turn, state)
+            if not request.passed:
+                state = TurnState.OPEN if request.served else TurnState.QUIET
+                with suppress(ConflictError, ThrottledError):
+                    self._records.store.pass_turn(request.pipeline_id, turn, state)
             with suppress(ThrottledError):
                 self._records.store.drop_waiting(request.pipeline_id, request.served)
 
@@ -359,8 +406,13 @@ class GroupCommit:
         found = self._records.store.waiting(pipeline_id, _LISTED)
         return [Submitted.model_validate(each.submitted) for each in found]
 
-    def _write_next(self, request: _Request, turn: Turn, waiting: Sequence[Submitted]) -> bool:
-        """Write an entry; return False if there is nothing to write, or the turn is over."""
+    def _write_next(
+        self, request: _Request, turn: Turn, waiting: Sequence[Submitted], *, last: bool
+    ) -> bool:
+        """Write an entry; return False if there is nothing to write, or the turn is over.
+
+        ``last``: whether the entry ends the turn.
+        """
         if request.reads:
             live, now = self._cache.current(request.org, request.pipeline_id)
             if now.version != turn.version:
@@ -378,8 +430,23 @@ class GroupCommit:
         if own is None and not new:
             return False
         failing = frozenset(request.failing)
-        self._commit(request, live, Batch(request.id, own, new, failing, turn.version))
+        self._commit(request, live, Batch(request.id, own, new, failing, turn.version, opens=last))
         return True
+
+
+def _decided(request: _Request, live: CloudPipeline, decide: Decide) -> Submitted | None:
+    happened = decide(live)
+    if happened is None:
+        return None
+    return Submitted(id=request.id, input=happened, seen=live.number)
+
+
+def _published_once(effects: Sequence[PendingEffects]) -> Sequence[PendingEffects]:
+    """Return effects of which the last informs followers, of the changes of all entries."""
+    if any(each.published for each in effects):
+        for each in effects:
+            each.published = each is effects[-1]
+    return effects
 
 
 def _may_wait(request: _Request, own: Submitted) -> bool:

@@ -53,10 +53,12 @@ class Turn(NamedTuple):
 
     Attributes:
         version: Incremented by each change.
+        entry: Number of the entry whose write has ended the turn; 0: it was changed by itself.
     """
 
     version: int = 0
     state: TurnState = TurnState.QUIET
+    entry: int = 0
 
 
 class Waiting(NamedTuple):
@@ -92,6 +94,7 @@ class Entry:
         open: `JournalStore.open_pipelines` lists the pipeline: it is not settled, or has workers.
         asks: `JournalStore.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
+        opens: Open the turn in the same transaction: this is its last entry.
     """
 
     number: int
@@ -109,6 +112,7 @@ class Entry:
     open: bool = True
     asks: bool = False
     turn: int | None = None
+    opens: bool = False
 
 
 class News(NamedTuple):

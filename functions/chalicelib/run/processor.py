@@ -164,17 +164,19 @@ class CommandProcessor:
         with self._cache.lock_of(pipeline_id):
             yield self._cache.cached(org, pipeline_id)
 
-    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+    def submit(
+        self, org: str, pipeline_id: str, decide: Decide, early: Decide | None = None
+    ) -> bool:
         """Commit an event to a pipeline; return False if there was nothing to commit.
 
         ``decide`` is called with the current pipeline, again after each conflict with another
-        writer.
+        writer; ``early`` with the cached one, if requests compete (`GroupCommit.submit`).
 
         Raises:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Every attempt conflicted with another writer.
         """
-        result = self._group.submit(org, pipeline_id, decide)
+        result = self._group.submit(org, pipeline_id, decide, early)
         while self._has_candidates(org, pipeline_id):
             if not self._group.submit(org, pipeline_id, self._next_decisions):
                 break
@@ -271,11 +273,11 @@ class CommandProcessor:
         folded = fold(live, batch.own, batch.waiting, batch.failing)
         decided = self._decide_cached(live, folded)
         contents = _contents(folded, batch, warm)
-        written = self._staffing.staffed(live, contents, self.slots)
+        written = self._staffing.staffed(live, contents, self.slots, batch.turn)
         made_room = self._make_room(live, folded, written)
         if made_room is not None:
             contents = _contents(folded, batch, warm)
-            written = self._staffing.staffed(live, contents, self.slots)
+            written = self._staffing.staffed(live, contents, self.slots, batch.turn)
         changes = merged(folded.changes.values())
         if changes.new_notifications:
             ports = self._secret_ports
@@ -284,6 +286,7 @@ class CommandProcessor:
         try:
             written = self._write(live, changes, written, batch)
         except PlanLimitError as error:
+            self._staffing.forget_use()
             share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
             written = contents.model_copy(update={"limited": error.wait, "share": share})
             written = self._write(live, changes, written, batch)
@@ -357,6 +360,7 @@ class CommandProcessor:
             open=live.open() or bool(written.hires),
             asks=bool(live.record.status.approvals),
             turn=batch.turn,
+            opens=batch.opens,
         )
         try:
             self._records.store.commit(live.org, live.id, entry)

@@ -13,7 +13,7 @@ from chalicelib.billing.metering import (
     workers_used,
 )
 from chalicelib.installation import Installation
-from chalicelib.people.port import Share
+from chalicelib.people.port import InUse, Share
 from chalicelib.records import Records
 from chalicelib.run.model import JournalEntry, Shortage, WorkerLaunch
 from chalicelib.run.rules.pipeline import CloudPipeline
@@ -36,13 +36,20 @@ class Staffing:
         self._records, self._clock = records, clock
         self._remedies, self._spot_share = installation.remedies, installation.spot_share
         self.allowances = Allowances(partial(exec_seconds, records), clock)
+        #: ``((pipeline, turn), the plan and its use, the share of the pipeline in it)``
+        self._used: tuple[tuple[str, int], InUse, Share] | None = None
 
-    def staffed(self, live: CloudPipeline, contents: JournalEntry, slots: Slots) -> JournalEntry:
-        """Return an entry with the workers to launch, or the reason for none."""
+    def staffed(
+        self, live: CloudPipeline, contents: JournalEntry, slots: Slots, turn: int | None
+    ) -> JournalEntry:
+        """Return an entry with the workers to launch, or the reason for none.
+
+        ``turn``: the version of the turn in which the entry is written, if it is.
+        """
         if not live.wanted():
             share = live.share_with((), waits=False)
             return contents.model_copy(update={"share": _if_new(live, share)})
-        used = self._records.orgs.in_use(live.org)
+        used = self._in_use(live, turn)
         stopped = reason_to_wait(
             self._remedies,
             self._clock,
@@ -84,6 +91,26 @@ class Staffing:
             "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
         }
         return contents.model_copy(update=decided)
+
+    def _in_use(self, live: CloudPipeline, turn: int | None) -> InUse:
+        """Return the plan and its use, which is read once in a turn of less than a second.
+
+        Other pipelines may have changed it since: the entry's transaction checks new workers.
+        """
+        own, known = live.share, self._used
+        if turn is None or known is None or known[0] != (live.id, turn):
+            used = self._records.orgs.in_use(live.org)
+            self._used = None if turn is None else ((live.id, turn), used, own)
+            return used
+        _, used, before = known
+        return used._replace(
+            workers=used.workers + own.workers - before.workers,
+            reserved=used.reserved + own.reserved - before.reserved,
+        )
+
+    def forget_use(self) -> None:
+        """Read the use again for the next entry: the plan had no room for the last one."""
+        self._used = None
 
     def _launch_in(self, live: CloudPipeline, pool: str) -> WorkerLaunch:
         worker, of = "w" + token_hex(8), live.pools[pool]

@@ -267,7 +267,7 @@ class JournalStore:
         if entry.notifications:
             parts.append(self._outgoing_part(org, pipeline_id, entry))
         if entry.turn is not None:
-            parts.append(self._turn_part(pipeline_id, entry.turn))
+            parts.append(self._turn_part(pipeline_id, entry, entry.turn))
         written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
         many = len(written) > MAX_ATTEMPTS or sum(size for size, _ in written) > MAX_BYTES
         if many:
@@ -308,10 +308,16 @@ class JournalStore:
         refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
         return _Part(self._table.put_operation(key, {**item, "last": last}, new=True), refusal)
 
-    def _turn_part(self, pipeline_id: str, version: int) -> _Part:
-        condition = Condition("version = :mine", {":mine": version})
-        operation = self._table.check_operation(table_keys.turn(pipeline_id), condition)
-        return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
+    def _turn_part(self, pipeline_id: str, entry: Entry, version: int) -> _Part:
+        """Return the check of the turn, or its end, which costs as much."""
+        key, refusal = table_keys.turn(pipeline_id), f"the turn of pipeline {pipeline_id} is over"
+        where, values = "version = :mine", {":mine": version}
+        if entry.opens:
+            item = {**_turn_item(Turn(version + 1, TurnState.OPEN)), "entry": entry.number}
+            update = Update(key, set=item, where=where, values=values)
+            return _Part(self._table.update_operation(update), ConflictError(refusal))
+        operation = self._table.check_operation(key, Condition(where, values))
+        return _Part(operation, ConflictError(refusal))
 
     def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
         """Return the write of the record, or the check that it is not deleted."""
@@ -396,7 +402,8 @@ class JournalStore:
         turn = Turn()
         for sort, item in self._table.range(low.partition, low.sort, high.sort):
             if sort == high.sort:
-                turn = Turn(int(item["version"]), TurnState(str(item["state"])))
+                state = TurnState(str(item["state"]))
+                turn = Turn(int(item["version"]), state, int(item.get("entry", 0)))
             elif int(sort.removeprefix("E#")) == after + len(entries) + 1:
                 entries.append(Entry(after + len(entries) + 1, self._input(item)))
         return News(entries, turn)
@@ -415,9 +422,7 @@ class JournalStore:
                 pipeline was to be taken after its deletion.
         """
         after = Turn(before.version + 1, state)
-        expires = int(time.time()) + TURN_SECONDS
-        item: Item = {"version": after.version, "state": str(state), "expires": expires}
-        key = table_keys.turn(pipeline_id)
+        item, key = _turn_item(after), table_keys.turn(pipeline_id)
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
             return after
@@ -640,6 +645,11 @@ def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
     if "TransactionConflict" in reasons:
         return ConflictError("another transaction is writing the same items")
     return RuntimeError(f"the transaction was rejected: {', '.join(reasons)}")
+
+
+def _turn_item(turn: Turn) -> Item:
+    expires = int(time.time()) + TURN_SECONDS
+    return {"version": turn.version, "state": str(turn.state), "expires": expires}
 
 
 def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:

@@ -414,7 +414,13 @@ class WorkerApi:
                 joined.extend(self._joined(live, worker, call.next, secrets))
             return report.model_copy(update={"next": joined[0]}) if joined else report
 
-        is_new = self._engine.submit(org, pipeline_id, decide)
+        def decide_early(live: CloudPipeline) -> Input | None:
+            report = decide(live)  # without its claim, an older state may be the reason
+            return report if bool(joined) is (call.next is not None) else None
+
+        generates = call.tree is not None or call.tree_key is not None
+        early = None if generates else decide_early
+        is_new = self._engine.submit(org, pipeline_id, decide, early)
         if call.tree_key is not None:
             self._storage.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:

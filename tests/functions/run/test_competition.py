@@ -19,6 +19,7 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.services import Services
 from conducto_core.errors import NotFoundError
 from conducto_core.results.model import OutputSummary
+from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import State
 from conducto_core.workers.model import Report
 from support.cloud.world import ME, WorkerCalls, World
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chalicelib.run.model import Input
-    from chalicelib.run.port import Turn
+    from chalicelib.run.port import News, Turn
     from support.cloud.world import Hand
 
 LICENCE = {"name": "licence", "number": 1, "priority": 0}
@@ -70,9 +71,9 @@ def fold_inbox(world: World, pipeline: str, *, snapshot_every: int = 1000) -> No
     other.engine.submit(ME.org, pipeline, lambda _: nothing_new(world))
 
 
-def report(world: World, hand: Hand, **ports: Any) -> None:
-    """Report success by a process of its own."""
-    services = Services(world.over(**ports))
+def report(world: World, hand: Hand, services: Services | None = None, **ports: Any) -> None:
+    """Report success, by a process of its own if none is given."""
+    services = services or Services(world.over(**ports))
     assert hand.job is not None
     done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
     WorkerCalls(services).report(hand.identity, done)
@@ -89,6 +90,55 @@ def completing(world: World) -> list[str]:
 
     world.machines.succeed = succeed  # type: ignore[method-assign]
     return tokens
+
+
+# ---- inputs before the journal is read ----------------------------------------------------------
+
+
+class Watched(Changed):
+    """A store that records which of two calls come, until another process has served the inbox."""
+
+    def __init__(self, world: World, pipeline: str) -> None:
+        super().__init__(world.store)
+        self._world, self._pipeline = world, pipeline
+        self.calls: list[str] = []
+
+    def news(self, pipeline_id: str, after: int) -> News:
+        self.calls.append("news")
+        return self._world.store.news(pipeline_id, after)
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        self.calls.append("put_waiting")
+        self._world.store.put_waiting(pipeline_id, waiting)
+        fold_inbox(self._world, self._pipeline)
+
+
+def test_a_report_is_sent_before_the_journal_is_read_under_competition() -> None:
+    world, pipeline = started("a", "b")
+    first, second = world.running().values()
+    store = Watched(world, pipeline)
+    services = Services(world.over(store=store))
+    pass_turn(world, pipeline, TurnState.TAKEN)
+    report(world, first, services)
+    store.calls.clear()
+
+    report(world, second, services)
+
+    assert store.calls[:2] == ["put_waiting", "news"]
+    assert world.states(pipeline) == {"/": "done", "/a": "done", "/b": "done"}
+
+
+def test_a_report_on_an_outdated_state_is_decided_again() -> None:
+    world, pipeline = started("a", "b")
+    first, second = world.running().values()
+    services = Services(world.over(store=Watched(world, pipeline)))
+    pass_turn(world, pipeline, TurnState.TAKEN)
+    report(world, first, services)
+    world.control(pipeline, Action.KILL, "/b")
+
+    report(world, second, services)
+
+    assert world.states(pipeline)["/b"] == "killed"
 
 
 # ---- effects ------------------------------------------------------------------------------------
