@@ -110,11 +110,11 @@ class OpenSocket:
         self.used = time.monotonic()
 
     async def close_in_time(
-        self, times: SocketTimes, close: Callable[[int], Awaitable[None]], tick: float = 0.1
+        self, times: SocketTimes, close: Callable[[int], Awaitable[None]]
     ) -> None:
         """Close the connection at its time limit; ``times`` may change meanwhile."""
         while not self._is_over(times):  # noqa: ASYNC110  (the times may change)
-            await asyncio.sleep(tick)
+            await asyncio.sleep(0.1)
         await close(CloseCode.GOING_AWAY)
 
     def _is_over(self, times: SocketTimes) -> bool:

@@ -32,7 +32,11 @@ LIMITS = {
     "API Gateway's request": limits.GATEWAY_PAYLOAD,
     "Lambda's event and response, synchronous": limits.LAMBDA_SYNC_PAYLOAD,
     "Lambda's event, asynchronous": limits.LAMBDA_ASYNC_PAYLOAD,
-    "Lambda's retries, asynchronous": limits.LAMBDA_RETRIES,
+    "Lambda's retries, asynchronous": limits.RateLimit(
+        len(limits.LAMBDA_RETRY_MINUTES),
+        "retries",
+        "How Lambda handles errors and retries with asynchronous invocation",
+    ),
     "Lambda's concurrency": limits.LAMBDA_CONCURRENCY,
     "Fargate On-Demand in a new account": limits.FARGATE_VCPUS,
 }
