@@ -58,7 +58,6 @@ class Annotations(PipelineReader):
     async def annotations_of(
         self, pipeline_id: str, attempts: Iterable[AttemptRecord]
     ) -> tuple[list[Found], bool]:
-        """Return the annotations of attempts without those of tests, and whether these are all."""
         given = list(attempts)
         noted = [each for each in given if each.outputs is not None and each.outputs.annotations]
         failed = [each for each in given if each.state in FAILED and each.cause is Cause.EXIT_CODE]

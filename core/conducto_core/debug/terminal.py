@@ -213,7 +213,6 @@ class NumberedInput:
         return len(self._typed)
 
     def typed(self, data: bytes) -> None:
-        """Send input; b"" is its end."""
         self._typed += data or _END_OF_INPUT
         self._flush()
 
