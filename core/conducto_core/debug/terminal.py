@@ -194,7 +194,7 @@ def encoded(data: bytes) -> str:
 class NumberedInput:
     """The input of a client that sends texts: numbered, few at once, the rest is joined.
 
-    Implements `conducto_local.debug.terminal.Line`.
+    Implements `conducto_local.debug.terminal.TerminalLine`.
 
     Args:
         send: Sends a message, in the order of the calls.

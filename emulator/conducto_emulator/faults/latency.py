@@ -172,7 +172,7 @@ class TokenBucket:
         return True
 
 
-class Buckets:
+class TokenBuckets:
     """The token buckets of one account.
 
     Args:

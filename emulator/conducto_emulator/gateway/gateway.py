@@ -38,8 +38,7 @@ from conducto_emulator.faults.latency import (
     WEBSOCKET_MESSAGE,
 )
 from conducto_emulator.faults.strict import Strictness
-from conducto_emulator.gateway.access import ApiDoor, Keys, Names, SignatureError
-from conducto_emulator.gateway.access import Request as SignedRequest
+from conducto_emulator.gateway.access import ApiDoor, Keys, Names, SignatureError, SignedRequest
 from conducto_emulator.gateway.cloudfront import CloudFront
 from conducto_emulator.lambdas.app import Functions
 from conducto_emulator.tasks import exec as ecs_exec

@@ -12,12 +12,12 @@ from conducto_emulator.faults.latency import (
     REQUEST,
     TASK_START,
     TRANSITION,
-    Buckets,
     Delay,
     Dice,
     Latency,
     Rate,
     TokenBucket,
+    TokenBuckets,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +73,7 @@ def test_bucket_ignores_clock_that_goes_back() -> None:
 
 def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
     clock = Clock()
-    buckets = Buckets(clock, {("ecs", "RunTask"): RATE, ("ecs", "StopTask"): RATE})
+    buckets = TokenBuckets(clock, {("ecs", "RunTask"): RATE, ("ecs", "StopTask"): RATE})
 
     for _ in range(3):
         assert buckets.allow("ecs", "RunTask")
@@ -84,7 +84,7 @@ def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
 
 
 def test_buckets_have_the_rates_of_aws_by_default() -> None:
-    buckets = Buckets(Clock())
+    buckets = TokenBuckets(Clock())
 
     burst = [buckets.allow("ecs", "RunTask") for _ in range(21)]
 
