@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -376,11 +376,6 @@ def collector_variables(settings: Settings) -> dict[str, str]:
         Variables.LOG_BUCKET: settings.log_bucket,
     }
     return {name: value for name, value in chosen.items() if value is not None}
-
-
-def from_mapping(values: Mapping[str, Any]) -> Settings:
-    """Return the settings in a mapping, for tests."""
-    return settings_from(values.get)
 
 
 def _text(

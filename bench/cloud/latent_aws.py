@@ -138,8 +138,8 @@ class LatentAws:
     """
 
     def __init__(self, clients: Any, clock: Clock, quota: int) -> None:
-        from conducto_emulator.faults.latency import Buckets, Rate  # noqa: PLC0415  as in `lab`
-        from conducto_emulator.faults.partitions import Partitions  # noqa: PLC0415
+        from conducto_emulator.faults.latency import Rate, TokenBuckets  # noqa: PLC0415  as in `lab`
+        from conducto_emulator.faults.partitions import NetworkPartitions  # noqa: PLC0415
         from support.asl.interpreter import Interpreter  # noqa: PLC0415
         from support.asl.port import TaskGoneError  # noqa: PLC0415
         from support.cloud.aws import BUCKET, TABLE  # noqa: PLC0415
@@ -148,10 +148,10 @@ class LatentAws:
         self.clock = clock
         self.slow = False
         self.bill = Bill(clients)
-        self.partitions = Partitions(clock.now)
+        self.partitions = NetworkPartitions(clock.now)
         # Without a burst, whose end a measurement of seconds does not show.
         rate = Rate(quota // 10, quota, "Step Functions service quotas")
-        self._quotas = Buckets(
+        self._quotas = TokenBuckets(
             clock.now, {("states", name): rate for name in (_POLLED, _COMPLETED)}
         )
         self.writes = self.entries = self.conflicts = self.throttled = self.lost = 0

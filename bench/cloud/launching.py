@@ -129,13 +129,13 @@ class CloudModel:
     """
 
     def __init__(self, app: App, latency: "Latency") -> None:
-        from conducto_emulator.faults.latency import Buckets  # noqa: PLC0415  as in `lab`
+        from conducto_emulator.faults.latency import TokenBuckets  # noqa: PLC0415  as in `lab`
 
         self.clock = ModelClock()
         self.latency = latency
         self.events: list[BackgroundEvent] = []
         self.launched: float | None = None
-        self._buckets = Buckets(self.clock.now)
+        self._buckets = TokenBuckets(self.clock.now)
         self.fleet = FakeFleet()
         calls = {"start": ("ecs.RunTask",), "stop": ("ecs.StopTask",)}
         fleet = Slow(self.fleet, calls, self)

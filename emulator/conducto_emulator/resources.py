@@ -26,7 +26,7 @@ from conducto_core.installation.names import (
 from conducto_emulator.faults.capacity import Scarcity
 from conducto_emulator.faults.latency import Latency
 from conducto_emulator.faults.strict import Strictness
-from conducto_emulator.gateway.access import Key
+from conducto_emulator.gateway.access import AccessKey
 from conducto_emulator.gateway.identity import IdentityProvider
 from conducto_emulator.stripe.server import EmulatedBilling
 from conducto_emulator.tasks import builds
@@ -48,7 +48,7 @@ def aws_env(endpoint: str) -> dict[str, str]:
     }
 
 
-def key_env(key: Key) -> dict[str, str]:
+def key_env(key: AccessKey) -> dict[str, str]:
     """Return the environment for boto3 to sign with a key."""
     return {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
 

@@ -3,25 +3,25 @@
 They have no ports: nothing else provides them, and in tests DynamoDB is in memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.aws.named_records import TableNamedRecords
+from chalicelib.aws.named_records import TableDocuments, TableNamedRecords
 from chalicelib.cache.store import TableCache
 from chalicelib.debug.store import TableShells
-from chalicelib.limits.store import TableLimits
 from chalicelib.people.store.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.store.organisations import TableIdentities, TableOrgs
 from chalicelib.remote.store import TableAgents, TableRelays
 from chalicelib.run.port import Blobs
 from chalicelib.run.store import JournalStore
-from chalicelib.telemetry.store import TableTelemetry
 from chalicelib.triggers.store import TableDeliveries
 from conducto_core.billing.rules import FREE, BillingPlan, Remedies
+from conducto_core.limits.rules import Lease, from_json, to_json
 from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import Trust
+from conducto_core.telemetry.model import Totals
 from conducto_core.test_results.model import Quarantine
 from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 
@@ -37,8 +37,8 @@ class Records:
     identities: TableIdentities
     orgs: TableOrgs
     shells: TableShells
-    limits: TableLimits
-    telemetry: TableTelemetry
+    limits: TableDocuments[Sequence[Lease]]
+    telemetry: TableDocuments[Totals]
     cache: TableCache
     agents: TableAgents
     relays: TableRelays
@@ -78,8 +78,14 @@ class Records:
             identities=TableIdentities(table),
             orgs=orgs,
             shells=TableShells(table, orgs, clock),
-            limits=TableLimits(table),
-            telemetry=TableTelemetry(table),
+            limits=limits_in(table),
+            telemetry=TableDocuments(
+                table,
+                table_keys.telemetry,
+                "totals",
+                Totals.model_validate_json,
+                lambda totals: totals.model_dump_json().encode(),
+            ),
             cache=TableCache(table),
             agents=TableAgents(table),
             relays=TableRelays(table, clock),
@@ -91,3 +97,14 @@ class Records:
             queue=TableNamedRecords(table, table_keys.queued_launch, QueuedLaunch),
             apps=TableNamedRecords(table, table_keys.github_app, GithubApp),
         )
+
+
+def limits_in(table: DynamoTable) -> TableDocuments[Sequence[Lease]]:
+    """Return the leases of named limits, by organisation."""
+    return TableDocuments(
+        table,
+        table_keys.limits,
+        "leases",
+        lambda document: from_json(document.decode()),
+        lambda leases: to_json(leases).encode(),
+    )

@@ -23,7 +23,7 @@ from conducto_core.run.operations import EVENTS, IMAGES
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from conducto_local.assistants.containers import FailureContainers
 from conducto_local.assistants.tokens import LocalTokens
-from conducto_local.debug.page import Shells
+from conducto_local.debug.page import PageShells
 from conducto_local.run.handlers import LocalPipelines
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, AgentOperations
 
@@ -35,7 +35,7 @@ TABLES: list[tuple[tuple[type[Any], ...], Sequence[AnyOperation]]] = [
         (
             LocalPipelines,
             AgentOperations,
-            Shells,
+            PageShells,
             EventOperations,
             LocalTokens,
             FailureContainers,

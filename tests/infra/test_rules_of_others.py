@@ -171,9 +171,9 @@ def _findings(folder: Path) -> list[str]:
         "import sys, aws_cdk as cdk\n"
         "from cdk_nag import AwsSolutionsChecks\n"
         "from infra.installation import Installation\n"
-        "from infra.settings import from_mapping\n"
+        "from infra.settings import settings_from\n"
         "app = cdk.App(outdir=sys.argv[1])\n"
-        "Installation(app, from_mapping({'zone': 'us-east-1a'}))\n"
+        "Installation(app, settings_from({'zone': 'us-east-1a'}.get))\n"
         "cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))\n"
         "app.synth()\n"
     )

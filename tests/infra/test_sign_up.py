@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from infra.aws import sign_up
-from infra.settings import SettingsError, from_mapping
+from infra.settings import SettingsError, settings_from
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.people.port import InvitationRecord
@@ -164,4 +164,4 @@ def test_alarm_counts_attempts_to_sign_up() -> None:
 )
 def test_sender_that_cannot_be_used_is_refused(settings: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
-        from_mapping(settings)
+        settings_from(settings.get)

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from infra.settings import SettingsError, from_mapping
+from infra.settings import SettingsError, settings_from
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
 from conducto_core.installation.names import (
@@ -313,7 +313,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
     values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        from_mapping({**({} if "vpc_id" in values else ZONE), **values})
+        settings_from({**({} if "vpc_id" in values else ZONE), **values}.get)
 
     assert message in str(error.value)
 
@@ -397,10 +397,10 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
         "pull_through": ",".join(f"registry{n}.io" for n in range(3)),
         "task_roles": ",".join(f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(7)),
     }
-    assert from_mapping(long)
+    assert settings_from(long.get)
     refused = "fewer roles, classes, prefixes, queues, buckets or registries"
     with pytest.raises(SettingsError, match=refused):
-        from_mapping(long | {"pull_through": f"{long['pull_through']},registry3.io"})
+        settings_from((long | {"pull_through": f"{long['pull_through']},registry3.io"}).get)
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []
     for function in functions:

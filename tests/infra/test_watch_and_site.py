@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infra.settings import as_context, from_mapping
+from infra.settings import as_context, settings_from
 
 from conducto_core.api.dispatch import page_policy
 from conducto_core.installation.names import SETTINGS, STACKS, Variables, web_app_name
@@ -64,10 +64,10 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_settings_are_read_back_from_their_stored_form(variant: str) -> None:
-    settings = from_mapping(VARIANTS[variant])
+    settings = settings_from(VARIANTS[variant].get)
     written = as_context(settings)
 
-    assert from_mapping({**written, "stage": settings.stage}) == settings
+    assert settings_from({**written, "stage": settings.stage}.get) == settings
     assert set(written) <= set(SETTINGS)
 
 
@@ -232,12 +232,12 @@ def test_default_budget_is_made_unless_it_is_switched_off() -> None:
 
     assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
     assert "NotificationsWithSubscribers" not in budget["Properties"]
-    assert from_mapping({**ZONE, "monthly_budget": "off"}).monthly_budget is None
-    assert as_context(from_mapping({**ZONE, "monthly_budget": "off"})) == {
+    assert settings_from({**ZONE, "monthly_budget": "off"}.get).monthly_budget is None
+    assert as_context(settings_from({**ZONE, "monthly_budget": "off"}.get)) == {
         **ZONE,
         "monthly_budget": "off",
     }
-    assert as_context(from_mapping({**ZONE, "monthly_budget": ""})) == ZONE
+    assert as_context(settings_from({**ZONE, "monthly_budget": ""}.get)) == ZONE
 
 
 def test_events_that_a_function_fails_to_process_are_kept(

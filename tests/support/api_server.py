@@ -14,7 +14,7 @@ from conducto_core.api.pipelines import Pipelines
 from conducto_local.agent.agent import LOCAL_RULES
 from conducto_local.agent.files import AgentState
 from conducto_local.assistants.tokens import LocalTokens
-from conducto_local.debug.page import Shells
+from conducto_local.debug.page import PageShells
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import ReadMetrics, build_app
 from conducto_local.server.auth import Sessions
@@ -44,7 +44,7 @@ def running_server(
     pipelines: Pipelines,
     port: int = 0,
     web_root: Path = Path("/nowhere"),
-    shells: Shells | None = None,
+    shells: PageShells | None = None,
     read_metrics: ReadMetrics | None = None,
 ) -> Iterator[RunningServer]:
     """Serve ``pipelines`` while the block runs."""

@@ -105,9 +105,9 @@ def templates_of_emulator() -> dict[str, dict[str, Any]]:
 def _synthesised(context: dict[str, Any]) -> dict[str, dict[str, Any]]:
     import aws_cdk as cdk
     from infra.installation import Installation
-    from infra.settings import from_mapping
+    from infra.settings import settings_from
 
-    settings = from_mapping(context)
+    settings = settings_from(context.get)
     with TemporaryDirectory() as folder, _same_environment():
         app = cdk.App(outdir=folder)  # the assets of one variant are 28 MB
         Installation(app, settings)

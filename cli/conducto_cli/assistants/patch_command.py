@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
     from conducto_client import Client
-    from conducto_core.assistants.rules.patch import Change, MadeNode, Site
+    from conducto_core.assistants.rules.patch import MadeNode, PatchSite, SourceChange
     from conducto_core.run.model.responses import NodeDetail
 
 #: Prefix of variables in the records of a definition.
@@ -98,22 +98,22 @@ class _Definition:
             id_ = self._above.get(id_, (None, ""))[0]
         return None
 
-    def sites(self, path: str) -> tuple[Site, ...]:
+    def sites(self, path: str) -> tuple[PatchSite, ...]:
         """Return the calls that made a node."""
         return _sites(self.record(path))
 
-    def uses(self) -> Counter[Site]:
+    def uses(self) -> Counter[PatchSite]:
         """Return the number of nodes with each call."""
         return Counter(site for record in self._records.values() for site in set(_sites(record)))
 
 
-def _sites(record: Mapping[str, Any]) -> tuple[Site, ...]:
-    from conducto_core.assistants.rules.patch import Site
+def _sites(record: Mapping[str, Any]) -> tuple[PatchSite, ...]:
+    from conducto_core.assistants.rules.patch import PatchSite
 
     if not record.get("file"):
         return ()
-    first = Site(record["file"], record["line"])
-    return (first, *(Site(file, line) for file, line in record.get("calls") or ()))
+    first = PatchSite(record["file"], record["line"])
+    return (first, *(PatchSite(file, line) for file, line in record.get("calls") or ()))
 
 
 def _changed(client: Client, id_: str, definition: _Definition) -> Iterator[MadeNode]:
@@ -131,8 +131,8 @@ def _changed(client: Client, id_: str, definition: _Definition) -> Iterator[Made
             )
 
 
-def _changes(detail: NodeDetail, definition: _Definition) -> Iterator[Change]:
-    from conducto_core.assistants.rules.patch import ABSENT, Change
+def _changes(detail: NodeDetail, definition: _Definition) -> Iterator[SourceChange]:
+    from conducto_core.assistants.rules.patch import ABSENT, SourceChange
     from conducto_core.command.server import REPORT_FILES
 
     path = detail.node.path
@@ -146,12 +146,12 @@ def _changes(detail: NodeDetail, definition: _Definition) -> Iterator[Change]:
             for key in sorted({*before, *after} - REPORT_FILES.keys()):
                 old, new = before.get(key, ABSENT), after.get(key, ABSENT)
                 if old != new:
-                    yield Change(f"env.{key}", old, new)
+                    yield SourceChange(f"env.{key}", old, new)
         elif name == "command":
-            yield Change(name, record.get("command", ABSENT), detail.node.command)
+            yield SourceChange(name, record.get("command", ABSENT), detail.node.command)
         else:
             launched = definition.value(path, _RECORDED.get(name, name))
             now = values.get(name)
             own = now is not None and now.source == path
             new = now.value if now is not None and own else ABSENT
-            yield Change(name, ABSENT if launched is None else launched, new)
+            yield SourceChange(name, ABSENT if launched is None else launched, new)

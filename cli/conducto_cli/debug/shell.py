@@ -296,16 +296,14 @@ class _Teller:
 _LOST = ShellEnd(reason="the connection was lost")
 
 
-def open_relayed_shell(
-    client: CloudClient, reference: str, request: DebugRequest, terminal: Terminal | None = None
-) -> int:
+def open_relayed_shell(client: CloudClient, reference: str, request: DebugRequest) -> int:
     """Open a shell on the machine of an agent; return its exit code.
 
     Raises:
         ApiError: The machine or the installation refuses it.
         StreamLostError: The connection cannot be opened.
     """
-    screen = Terminal() if terminal is None else terminal
+    screen = Terminal()
     params = PipelineParams(id=reference)
     ticket = client.call(OPEN_SHELL, params, request)
     for note in ticket.notes:

@@ -49,7 +49,7 @@ _FLAGS = {"-y", "-q", "-qq", "-yq", "--yes", "-U", "--upgrade", "--no-install-re
 
 
 @dataclass(slots=True)
-class Machine:
+class RunnerMachine:
     """The container of a job, as its actions set it up.
 
     Attributes:
@@ -65,7 +65,7 @@ class Machine:
     packages: dict[str, list[str]] = field(default_factory=dict)
 
 
-def apply(action: str, inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]:
+def apply(action: str, inputs: dict[str, str], machine: RunnerMachine) -> list[tuple[str, str]]:
     """Apply an action to the machine; return ``[(name, command)]`` of the nodes that it becomes.
 
     Raises:
@@ -88,7 +88,7 @@ def apply(action: str, inputs: dict[str, str], machine: Machine) -> list[tuple[s
     raise UntranslatedError(f"the action {name}; {proposal}")
 
 
-def _checkout(inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]:
+def _checkout(inputs: dict[str, str], machine: RunnerMachine) -> list[tuple[str, str]]:
     ref = inputs.get("ref")
     if "repository" in inputs:
         url = f"https://github.com/{inputs['repository']} {inputs.get('path', '.')}"
@@ -100,7 +100,7 @@ def _checkout(inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]
     return []
 
 
-def _set_up(name: str, action: str, inputs: dict[str, str], machine: Machine) -> None:
+def _set_up(name: str, action: str, inputs: dict[str, str], machine: RunnerMachine) -> None:
     key, image, newest = _LANGUAGES[name]
     version, *others = inputs.get(key, "").strip().split("\n")
     if name == "dtolnay/rust-toolchain" and not version:
@@ -125,7 +125,7 @@ def tagged(image: str) -> str:
     return f"{name}:{tag or newest.get(name, 'latest')}" if version else name
 
 
-def _cache(inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]:
+def _cache(inputs: dict[str, str], machine: RunnerMachine) -> list[tuple[str, str]]:
     found = []
     key = re.sub(r"\$\{\{\s*(runner|matrix)[.\w-]+\s*\}\}-?", "", inputs.get("key", "cache"))
     for path in inputs.get("path", "").strip().split("\n"):
@@ -173,7 +173,7 @@ def _download(inputs: dict[str, str]) -> str:
     return f"cp -r {words}" if path == "." else _copied(path, words)
 
 
-def without_install(script: str, machine: Machine) -> str:
+def without_install(script: str, machine: RunnerMachine) -> str:
     """Add the packages that the first lines of a script install; return the other lines."""
     lines = script.split("\n")
     for count in range(len(lines) - 1, 0, -1):
@@ -184,7 +184,7 @@ def without_install(script: str, machine: Machine) -> str:
     return script
 
 
-def install(script: str, machine: Machine) -> bool:
+def install(script: str, machine: RunnerMachine) -> bool:
     """Add the packages of a script to the image; return whether it does nothing but install."""
     found: dict[str, list[str]] = {}
     for line in re.split(r"\n|&&", script.replace("\\\n", " ")):

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from conducto_cli.import_github.actions import Machine, apply, install, tagged, without_install
+from conducto_cli.import_github.actions import (
+    RunnerMachine,
+    apply,
+    install,
+    tagged,
+    without_install,
+)
 from conducto_cli.import_github.contexts import Context, Parameters, prefix_of
 from conducto_cli.import_github.expressions import Code, UntranslatedError, condition, plain
 from conducto_cli.import_github.matrix import Matrix, read
@@ -59,7 +65,7 @@ _OF_CONTAINERS = {
 
 
 @dataclass(slots=True)
-class Node:
+class JobNode:
     """A statement of the script that makes a node.
 
     Attributes:
@@ -79,7 +85,7 @@ class Node:
     always: bool = False
 
 
-class Job:
+class WorkflowJob:
     """A translated job.
 
     Attributes:
@@ -95,13 +101,13 @@ class Job:
     ) -> None:
         """Translate a job."""
         self.id = id_
-        self.node = Node()
-        self.steps: list[Node] = []
+        self.node = JobNode()
+        self.steps: list[JobNode] = []
         self._item = item
         self._workflow = workflow
         self._report = report
         self._reserved = parameters.reserved
-        self._machine = Machine()
+        self._machine = RunnerMachine()
         self._pending: list[str] = []
         self._written: set[str] = set()
         computed = {k: each for k, each in _fields(workflow, "env").items() if "${{" in each.text}
@@ -125,7 +131,7 @@ class Job:
         if self.steps:
             self.steps[0].always = False  # nothing before it can fail
         else:
-            self.steps = [Node((), ("true",), {"skip": True} if self.node.remarks else {})]
+            self.steps = [JobNode((), ("true",), {"skip": True} if self.node.remarks else {})]
         self._set_image()
         self.node.name = self._title()
 
@@ -134,7 +140,7 @@ class Job:
             if (found := item.get(key)) is not None:
                 self._remark(self.node, found, proposal)
 
-    def _remark(self, node: Node, item: Item, message: object, *, skip: bool = False) -> None:
+    def _remark(self, node: JobNode, item: Item, message: object, *, skip: bool = False) -> None:
         """Report a part without a translation; ``skip`` if the node must not run without it."""
         text = f"skipped: {message}" if skip else str(message)
         node.params.update({"skip": True} if skip else {})
@@ -193,7 +199,7 @@ class Job:
                 return found[:count]
         return found
 
-    def _environment(self, context: Context, env: dict[str, Item], node: Node) -> list[Text]:
+    def _environment(self, context: Context, env: dict[str, Item], node: JobNode) -> list[Text]:
         """Add variables to a node; return the lines of commands that set the others."""
         exports: list[Text] = []
         for name, item in env.items():
@@ -207,7 +213,7 @@ class Job:
                 node.params["env"] = {**as_dict(node.params.get("env")), **known}
         return exports
 
-    def _settings(self, item: Item, context: Context, node: Node) -> None:
+    def _settings(self, item: Item, context: Context, node: JobNode) -> None:
         """Set what jobs and steps have in common."""
         limit, ignored = item.get("timeout-minutes"), item.get("continue-on-error")
         if limit is not None and limit.text.isdigit():
@@ -255,7 +261,7 @@ class Job:
     def _service(self, name: str, service: Item) -> Call:
         given: dict[str, Value] = {}
         outer = Context(self._context.parameters, self.matrix, self._context.env)
-        node = Node(remarks=self.node.remarks)
+        node = JobNode(remarks=self.node.remarks)
         if self._environment(outer, _fields(service, "env"), node):
             self._remark(node, service, f"a secret of the service {name}; write another value")
         given.update({"env": node.params.pop("env")} if "env" in node.params else {})
@@ -326,8 +332,8 @@ class Job:
 
     # --- its steps --------------------------------------------------------------------------
 
-    def _step(self, step: Item) -> Iterator[Node]:
-        node = Node()
+    def _step(self, step: Item) -> Iterator[JobNode]:
+        node = JobNode()
         context = self._context.within(_fields(step, "env"))
         self._settings(step, context, node)
         run, uses = step.get("run"), step.get("uses")
@@ -358,10 +364,10 @@ class Job:
             name = (step.get("name") or EMPTY).text or _name_of(_SUDO.sub(r"\1", run.text))
             yield self._finish(step, run, name, context, node)
 
-    def _finish(self, step: Item, run: Item, name: str, context: Context, base: Node) -> Node:
+    def _finish(self, step: Item, run: Item, name: str, context: Context, base: JobNode) -> JobNode:
         remarks = [*self._pending, *base.remarks]
         self._pending = []
-        node = Node((), (), dict(base.params), base.condition, remarks, base.always)
+        node = JobNode((), (), dict(base.params), base.condition, remarks, base.always)
         own = self._environment(context, _fields(step, "env"), node)
         exports = [*self._shared(run), *self._exports, *own]
         script = run.text.strip("\n")
@@ -398,7 +404,7 @@ class Job:
                 yield (f'[ ! -e "${name}" ] || {line}',)
         self._written |= {name for name in _SHARED if name in run.text}
 
-    def _give(self, run: Item, context: Context, env: dict[str, Text], node: Node) -> None:
+    def _give(self, run: Item, context: Context, env: dict[str, Text], node: JobNode) -> None:
         """Set the variables of a runner that a script reads."""
         for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *_SHARED, *context.env}):
             path = name.lower().replace("_", ".", 1)
@@ -408,7 +414,7 @@ class Job:
                 self._remark(node, run, error, skip=True)
 
     def _command(
-        self, text: Text, exports: list[Text], step: Item, node: Node, folder: Text
+        self, text: Text, exports: list[Text], step: Item, node: JobNode, folder: Text
     ) -> Text:
         """Return the command of a step, which stops at errors as on a runner."""
         shell = self._setting("shell", step)
@@ -429,7 +435,7 @@ class Job:
             head.insert(0, "set -eo pipefail\n" if name == "bash" else "set -e\n")
         return (*head, *text)
 
-    def _folder(self, step: Item, context: Context, env: dict[str, Text], node: Node) -> Text:
+    def _folder(self, step: Item, context: Context, env: dict[str, Text], node: JobNode) -> Text:
         """Return the working directory of a step for a shell."""
         setting = self._setting("working-directory", step)
         try:

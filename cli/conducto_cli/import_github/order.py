@@ -17,7 +17,7 @@ _LISTED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class JobGroup:
     """Jobs, or groups of jobs, that run one after another or at the same time.
 
     Attributes:
@@ -48,7 +48,7 @@ class Group:
         return f"{jobs[0]} and {len(jobs) - 1} more"
 
 
-Tree = str | Group
+Tree = str | JobGroup
 
 
 def arrange(needs: Needs) -> Tree:
@@ -90,9 +90,9 @@ def _arrange(jobs: list[str], ancestors: Ancestors) -> Tree:
     children: list[Tree] = []
     for part in parts:
         tree = _arrange(part, ancestors)
-        same = isinstance(tree, Group) and tree.serial == serial
-        children += tree.children if isinstance(tree, Group) and same else [tree]
-    return Group(serial, tuple(children))
+        same = isinstance(tree, JobGroup) and tree.serial == serial
+        children += tree.children if isinstance(tree, JobGroup) and same else [tree]
+    return JobGroup(serial, tuple(children))
 
 
 def _parts(jobs: list[str], connected: Callable[[str, str], bool]) -> list[list[str]]:

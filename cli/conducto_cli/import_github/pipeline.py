@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from conducto.wire.printable import printable, printable_lines
 from conducto_cli.import_github.contexts import EVENT, Parameters
 from conducto_cli.import_github.expressions import Code, plain
-from conducto_cli.import_github.jobs import Job, Node, as_dict
-from conducto_cli.import_github.order import Group, arrange
+from conducto_cli.import_github.jobs import JobNode, WorkflowJob, as_dict
+from conducto_cli.import_github.order import JobGroup, arrange
 from conducto_cli.import_github.script import (
     WIDTH,
     Call,
@@ -106,7 +106,10 @@ class _Workflow:
         reserved = taken.union(identifier(name, set()) for name in items)
         self._parameters = Parameters(known, self._title, refs(item), frozenset(reserved))
         needs = {name: [each.text for each in needs_of(job)] for name, job in items.items()}
-        jobs = [Job(name, job, item, self._parameters, self._report) for name, job in items.items()]
+        jobs = [
+            WorkflowJob(name, job, item, self._parameters, self._report)
+            for name, job in items.items()
+        ]
         self._jobs = {job.id: job for job in jobs if job.steps}
         self._functions = {
             job.id: identifier(f"{job.id}_job" if job.id in taken else job.id, taken)
@@ -136,7 +139,7 @@ class _Workflow:
 
     # --- the tree ---------------------------------------------------------------------------
 
-    def _tree(self, needs: dict[str, list[str]]) -> Group:
+    def _tree(self, needs: dict[str, list[str]]) -> JobGroup:
         """Return the tree of the jobs; those that are left out pass their needs on."""
         try:
             arrange(needs)
@@ -158,12 +161,12 @@ class _Workflow:
                     line, f"{name} runs after failures, and others need it; here it does not"
                 )
         first = {name: found for name, found in needs.items() if name not in last}
-        tree = arrange(first) if first else Group(True, ())
+        tree = arrange(first) if first else JobGroup(True, ())
         if last:
-            return Group(True, (tree, arrange({name: [] for name in last})), always=True)
-        return tree if isinstance(tree, Group) else Group(True, (tree,))
+            return JobGroup(True, (tree, arrange({name: [] for name in last})), always=True)
+        return tree if isinstance(tree, JobGroup) else JobGroup(True, (tree,))
 
-    def _main(self, tree: Group) -> str:
+    def _main(self, tree: JobGroup) -> str:
         env = (self._item.get("env") or EMPTY).fields()
         known: dict[str, Value] = {
             k: each.text for k, each in env.items() if "${{" not in each.text
@@ -194,7 +197,7 @@ class _Workflow:
             for child in tree.children:
                 yield from self._group(child, f"{path}/")
 
-    def _job(self, job: Job, place: str) -> Iterator[str]:
+    def _job(self, job: WorkflowJob, place: str) -> Iterator[str]:
         """Yield the lines that attach a job to the tree, in loops if it has a matrix."""
         if job.node.condition.constant is False:
             return
@@ -225,7 +228,7 @@ class _Workflow:
             call = Call("co.Exec", (step.command,), params)
         yield assignment(target, call, indent)
 
-    def _variables(self, job: Job) -> list[str]:
+    def _variables(self, job: WorkflowJob) -> list[str]:
         """Return the variables that the function of a job needs."""
         used = {*names_in([*job.node.params.values()])}
         for node in job.steps:
@@ -234,7 +237,7 @@ class _Workflow:
         known = [*job.matrix.variables.values(), *self._parameters.used]
         return [name for name in known if name in used]
 
-    def _function(self, job: Job) -> str:
+    def _function(self, job: WorkflowJob) -> str:
         """Return the source of the function of a job with several commands."""
         kinds = {name: given.partition(" ")[0] for name, given in self._parameters.used.items()}
         for key, values in job.matrix.dimensions.items():
@@ -270,7 +273,7 @@ def _define(name: str, parameters: list[str], result: str) -> str:
     return f"def {name}(\n{listed}) -> {result}:"
 
 
-def _head(node: Node, indent: str = _STEP) -> Iterator[str]:
+def _head(node: JobNode, indent: str = _STEP) -> Iterator[str]:
     """Yield the comments and the condition in front of a node."""
     for remark in node.remarks:
         start = f"{indent}# "

@@ -22,7 +22,7 @@ from conducto_core.services.rules import port_warning
 if TYPE_CHECKING:
     from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
-    from conducto_cli.target.web_page import Page
+    from conducto_cli.target.web_page import WebPage
 
 # ----------------------------------------------------------------------------------------
 # The receipt of a launch, for the agent that started the program (`conducto.wire.launching`).
@@ -204,7 +204,7 @@ def begin_junit(options: "LaunchOptions") -> None:
     junit.begin_junit(options.junit)
 
 
-def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":
+def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "WebPage | None":
     """Open the pipeline's page if that is wanted; return it."""
     from conducto_cli.target.web_page import is_wanted, open_page  # noqa: PLC0415
 

@@ -52,7 +52,7 @@ class ImageBuildError(ClientError):
     """An image was not built or not pushed; the message names it, and has its last output."""
 
 
-class Output:
+class BuildOutput:
     """What a build prints: the first and the last megabyte of it."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class _Build:
         self._folder = folder
         self._docker = docker
         self._say = say
-        self._output = Output()
+        self._output = BuildOutput()
 
     def execute(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
         self._bring_contexts(found)

@@ -165,13 +165,11 @@ class OutputView:
         streams: Sequence[Stream] = STREAMS,
         wanted: _Wanted | None = None,
         merged: MergedOutput | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._printer = printer
         self._streams = streams
         self._wanted = _Wanted("/") if wanted is None else wanted
         self._merged = merged
-        self._clock = clock
         self._next = 0.0
 
     def session(
@@ -201,11 +199,11 @@ class OutputView:
     def refresh(self, model: PipelineModel) -> None:
         """Print new output, without more than half of the time spent on requests."""
         del model
-        began = self._clock()
+        began = time.monotonic()
         if began < self._next:
             return
         self.show()
-        self._next = self._clock() + max(_POLL_SECONDS, self._clock() - began)
+        self._next = time.monotonic() + max(_POLL_SECONDS, time.monotonic() - began)
 
     def finish(self, model: PipelineModel) -> None:
         if model.is_settled:

@@ -28,7 +28,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class AttemptDifference:
     """One thing that is not the same.
 
     Attributes:
@@ -42,14 +42,14 @@ class Difference:
     hidden: int = 0
 
 
-def differences(old: Side, new: Side) -> Iterator[Difference]:
+def differences(old: Side, new: Side) -> Iterator[AttemptDifference]:
     """Yield the differences, the causes before the effects."""
     yield from _texts("command", old.record.command.splitlines(), new.record.command.splitlines())
     yield from _env(old.record.env, new.record.env)
     for name in ("image", "cpu", "mem"):
         before, after = getattr(old.record, name), getattr(new.record, name)
         if before != after:
-            yield Difference(name, (f"-{_value_text(before)}", f"+{_value_text(after)}"))
+            yield AttemptDifference(name, (f"-{_value_text(before)}", f"+{_value_text(after)}"))
     for stream in ("stdout", "stderr"):
         yield from _texts(stream, old.output[stream], new.output[stream])
 
@@ -58,7 +58,7 @@ def _value_text(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _env(before: dict[str, str], after: dict[str, str]) -> Iterator[Difference]:
+def _env(before: dict[str, str], after: dict[str, str]) -> Iterator[AttemptDifference]:
     lines: list[str] = []
     for name in sorted(before.keys() | after.keys()):
         if name not in _OWN and before.get(name) != after.get(name):
@@ -67,20 +67,20 @@ def _env(before: dict[str, str], after: dict[str, str]) -> Iterator[Difference]:
             if name in after:
                 lines.append(f"+{name}={after[name]}")
     if lines:
-        yield Difference("env", tuple(lines))
+        yield AttemptDifference("env", tuple(lines))
 
 
 #: Differs between any two attempts.
 _OWN = frozenset({"CONDUCTO_ATTEMPT"})
 
 
-def _texts(what: str, before: Sequence[str], after: Sequence[str]) -> Iterator[Difference]:
+def _texts(what: str, before: Sequence[str], after: Sequence[str]) -> Iterator[AttemptDifference]:
     lines = list(difflib.unified_diff(before, after, n=_CONTEXT, lineterm=""))[2:]
     if lines:
         if lines[0].startswith("@@ -1") and not any(line.startswith("@@") for line in lines[1:]):
             del lines[0]  # it is all of the text, or its beginning
         shown = tuple(lines[:MAX_LINES])
-        yield Difference(what, shown, len(lines) - len(shown))
+        yield AttemptDifference(what, shown, len(lines) - len(shown))
 
 
 def ending(record: AttemptRecord) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conducto_cli.app.arguments import Parser
-    from conducto_cli.programs.attempt_diff import Difference, Side
+    from conducto_cli.programs.attempt_diff import AttemptDifference, Side
     from conducto_cli.target.connection import OpenClient
     from conducto_cli.text.text import Line
     from conducto_client import Client
@@ -138,7 +138,7 @@ def _title(sign: str, path: str, record: AttemptRecord, role: Role) -> Line:
     return (TextSpan(said, role),)
 
 
-def _difference_lines(each: Difference) -> Iterator[Line]:
+def _difference_lines(each: AttemptDifference) -> Iterator[Line]:
     for line in each.lines:
         yield (TextSpan("  "), TextSpan(printable(line), _ROLES.get(line[:1], Role.PLAIN)))
     if each.hidden:

@@ -11,7 +11,7 @@ from conducto_cli.target.connection import LocalAgent
 from conducto_cli.target.target import chosen
 from conducto_cli.text.text import marks_for, text_of
 from conducto_cli.view.model import PipelineModel
-from conducto_cli.view.report import Page, final_report
+from conducto_cli.view.report import ReportPage, final_report
 from conducto_client import AgentUnreachableError, Client, HttpTransport
 from conducto_client.data import Data
 from conducto_client.secrets import SecretStore
@@ -31,7 +31,7 @@ class _Host:
     def failure_report(self, client: Client, pipeline_id: str) -> str:
         model = PipelineModel(client.get(pipeline_id))
         model.add(client.tree(pipeline_id, attempts="newest"))
-        lines = final_report(client, model, Page(marks_for(sys.stdout.encoding)))
+        lines = final_report(client, model, ReportPage(marks_for(sys.stdout.encoding)))
         return "\n".join(map(text_of, lines))
 
     def open_page(self, client: Client, pipeline_id: str | None) -> str:

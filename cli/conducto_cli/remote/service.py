@@ -89,11 +89,8 @@ class UserService:
         platform: As `sys.platform`.
     """
 
-    def __init__(
-        self, home: StateDir, platform: str = sys.platform, env: Mapping[str, str] = os.environ
-    ) -> None:
+    def __init__(self, home: StateDir, platform: str = sys.platform) -> None:
         self._home = home
-        self._env = env
         self._is_mac = platform == "darwin"
         self._name = f"conducto-agent-{home.profile}"
 
@@ -101,7 +98,7 @@ class UserService:
     def path(self) -> Path:
         if self._is_mac:
             return Path.home() / "Library" / "LaunchAgents" / f"{self._name}.plist"
-        config = self._env.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+        config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return Path(config) / "systemd" / "user" / f"{self._name}.service"
 
     def enable(self, *, start: bool) -> list[str]:
@@ -144,7 +141,7 @@ class UserService:
 
     def _write(self) -> None:
         command = agent_command(self._home)
-        given = {name: self._env[name] for name in _VARIABLES if self._env.get(name)}
+        given = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
         variables = {**given, "CONDUCTO_BASE_DIR": str(self._home.base)}
         content = (
             launchd_plist(self._name, command, variables)

@@ -32,7 +32,7 @@ _LOGIN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WebPage:
     """A page of the web app.
 
     Attributes:
@@ -51,7 +51,7 @@ class Page:
         return f"to sign a browser in, enter within {self.seconds} s: {self.code}"
 
 
-def open_page(client: Client, pipeline_id: str | None) -> Page:
+def open_page(client: Client, pipeline_id: str | None) -> WebPage:
     """Open a pipeline's page, or the list, where there is a browser; return the page."""
     import webbrowser  # noqa: PLC0415 - slow, and rarely needed
 
@@ -64,7 +64,7 @@ def open_page(client: Client, pipeline_id: str | None) -> Page:
         folder = Path(paths.base_dir()) / "browser"
         target = forwarding_file(folder, login, path).as_uri() if reads_files else address
         forwarded = webbrowser.open(target) and reads_files
-    return Page(address, login.code, login.seconds, forwarded)
+    return WebPage(address, login.code, login.seconds, forwarded)
 
 
 def open_address(address: str) -> bool:

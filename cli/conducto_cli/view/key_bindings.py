@@ -155,7 +155,7 @@ _ON_NODE = frozenset("rsxld")
 
 
 @dataclass
-class Reading:
+class KeyReading:
     """Output that is being read.
 
     Attributes:
@@ -183,7 +183,7 @@ class KeyBindings:
         self.left = False
         self.stays = False
         self.helping = False
-        self.reading: Reading | None = None
+        self.reading: KeyReading | None = None
         self.note = ""
         self._client = client
         self._id = pipeline_id
@@ -306,7 +306,7 @@ class KeyBindings:
         elif row.attempt == 0:
             self.note = f"{printable(row.path)} has not run"
         else:
-            self.reading = Reading(row.path)
+            self.reading = KeyReading(row.path)
             self.refresh_output()
 
     def refresh_output(self) -> None:

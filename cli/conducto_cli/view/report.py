@@ -47,7 +47,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ReportedFailure:
     """A failed Exec and the end of what it printed."""
 
     view: NodeView
@@ -76,7 +76,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """What a report is written for.
 
     Attributes:
@@ -88,14 +88,14 @@ class Page:
 
 
 @dataclass(slots=True)
-class Group:
+class ReportGroup:
     """Failures of one kind, the first in definition order at the front."""
 
-    first: Failure
+    first: ReportedFailure
     paths: list[str] = field(default_factory=list)
 
 
-def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]:
+def final_report(client: Client, model: PipelineModel, page: ReportPage) -> list[Line]:
     """Return the lines that end a run; ``client`` reads the failures' details and output."""
     if model.summary.state is State.DONE:
         return [_done_line(model, page)]
@@ -130,7 +130,7 @@ def _took(model: PipelineModel) -> str:
     return "" if summary.ended is None else f" in {time_text(summary, summary.ended)}"
 
 
-def _done_line(model: PipelineModel, page: Page) -> Line:
+def _done_line(model: PipelineModel, page: ReportPage) -> Line:
     counts = model.summary.counts
     words = f"{page.marks.done} done: {count_of(total(counts), 'Exec')}{_took(model)}"
     notes = []
@@ -143,7 +143,7 @@ def _done_line(model: PipelineModel, page: Page) -> Line:
     return (TextSpan(words, Role.GOOD),)
 
 
-def _failed_line(model: PipelineModel, page: Page) -> Line:
+def _failed_line(model: PipelineModel, page: ReportPage) -> Line:
     counts = model.summary.counts
     failed = list(model.failures())
     execs, groups = sum(row.is_exec for row in failed), [row for row in failed if row.timed_out]
@@ -158,7 +158,7 @@ def _failed_line(model: PipelineModel, page: Page) -> Line:
 
 
 def _image_block(
-    model: PipelineModel, image: ImageRecord, nodes: int | None, page: Page
+    model: PipelineModel, image: ImageRecord, nodes: int | None, page: ReportPage
 ) -> Iterator[Line]:
     said = "" if nodes is None else f"; {count_of(nodes, 'Exec')} cannot run without it"
     yield (
@@ -174,7 +174,7 @@ def _image_block(
 
 
 def _node_blocks(
-    client: Client, model: PipelineModel, failed: Sequence[Row], page: Page
+    client: Client, model: PipelineModel, failed: Sequence[Row], page: ReportPage
 ) -> Iterator[Line]:
     groups = group_failures(_read(client, model.summary.pipeline.id, failed))
     pipeline_id = model.summary.pipeline.id
@@ -198,20 +198,20 @@ def _ran_command(view: NodeView) -> bool:
     return view.type is NodeType.EXEC and view.approval is None
 
 
-def _shell_command(pipeline_id: str, failure: Failure) -> str:
+def _shell_command(pipeline_id: str, failure: ReportedFailure) -> str:
     kept = failure.attempt is not None and failure.attempt.snapshot is not None
     path = shell_word(failure.view.path)
     return f"conducto debug {pipeline_id} {path}{' --snapshot' if kept else ''}"
 
 
-def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[Failure]:
+def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[ReportedFailure]:
     """Fetch the details and the last output of the first failures."""
     missing = {row.path for row in failed[:READ]}
     found = client.tree(pipeline_id, failed=True, attempts="newest", tails=True)
     for view in islice(found, MAX_CHECKED):
         if view.path in missing:  # else it failed since, or is behind those that are read
             missing.discard(view.path)
-            yield Failure(view, tuple(_last_output(view)))
+            yield ReportedFailure(view, tuple(_last_output(view)))
         if not missing:
             return
 
@@ -227,16 +227,16 @@ def _last_output(view: NodeView) -> list[str]:
     return (first or other)[-OUTPUT_LINES:]
 
 
-def group_failures(found: Iterable[Failure]) -> list[Group]:
+def group_failures(found: Iterable[ReportedFailure]) -> list[ReportGroup]:
     """Return the kinds of failure, the most frequent first."""
-    groups: dict[tuple[str, str], Group] = {}
+    groups: dict[tuple[str, str], ReportGroup] = {}
     for failure in found:
-        group = groups.setdefault(failure.kind, Group(failure))
+        group = groups.setdefault(failure.kind, ReportGroup(failure))
         group.paths.append(failure.view.path)
     return sorted(groups.values(), key=lambda group: -len(group.paths))
 
 
-def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
+def _group_block(pipeline_id: str, group: ReportGroup, page: ReportPage) -> Iterator[Line]:
     failure = group.first
     view, attempt = failure.view, failure.attempt
     path = printable(view.path)
@@ -276,7 +276,7 @@ def _use(position: int | None) -> str:
     return " (fresh)" if position == 0 else f" (reused, command {position + 1:,} in it)"
 
 
-def _command(command: str | None, page: Page) -> Iterator[Line]:
+def _command(command: str | None, page: ReportPage) -> Iterator[Line]:
     lines = [line for line in ("" if command is None else command).splitlines() if line.strip()]
     for number, line in enumerate(lines[:COMMAND_LINES]):
         last = number == COMMAND_LINES - 1 and len(lines) > COMMAND_LINES
@@ -284,7 +284,7 @@ def _command(command: str | None, page: Page) -> Iterator[Line]:
         yield (TextSpan(f"    $ {text}{f' {page.marks.more}' if last else ''}"),)
 
 
-def _quoted(lines: Iterable[str], page: Page) -> Iterator[Line]:
+def _quoted(lines: Iterable[str], page: ReportPage) -> Iterator[Line]:
     room = page.columns - 6
     for line in lines:
         text = clip(line, room, page.marks.more)

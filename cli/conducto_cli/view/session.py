@@ -11,7 +11,7 @@ from conducto_cli.target.connection import OpenClient
 from conducto_cli.target.web_page import page_address
 from conducto_cli.text.text import Line, marks_for, text_of
 from conducto_cli.view.ci import quoting, stream_view
-from conducto_cli.view.report import Page, final_report, hint
+from conducto_cli.view.report import ReportPage, final_report, hint
 from conducto_cli.view.watch import view_for, watch
 from conducto_client import Client, ClientError
 from conducto_core.run.model.requests import PipelineSummary
@@ -79,9 +79,9 @@ def page_lines(client: Client, pipeline_id: str) -> list[Line]:
     return []
 
 
-def page() -> Page:
+def page() -> ReportPage:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS
-    return Page(marks_for(sys.stdout.encoding), columns)
+    return ReportPage(marks_for(sys.stdout.encoding), columns)
 
 
 def write_lines(lines: Iterable[Line]) -> None:

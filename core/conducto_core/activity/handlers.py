@@ -1,7 +1,7 @@
 """The operation on running and waiting commands, on both targets."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +17,10 @@ from conducto_core.activity.rules import Found, activity_of, running_command
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError
 from conducto_core.run.model import params as p
-from conducto_core.run.model.requests import NodeView, PipelineSummary, TreePage
-from conducto_core.run.model.responses import LogLines, PipelineList
+from conducto_core.run.model.requests import NodeView, PipelineSummary
+from conducto_core.run.model.responses import LogLines
 from conducto_core.run.model.states import State
+from conducto_core.run.port import PipelineReader
 
 #: Maximum number of pipelines in progress that are read, and of their waiting commands.
 MAX_PIPELINES = 50
@@ -28,16 +29,8 @@ MAX_WAITING = 200
 _AT_ONCE = 8
 
 
-class Activities(ABC):
+class Activities(PipelineReader):
     """Executes the operation."""
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return pipelines, the newest first."""
-
-    @abstractmethod
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree."""
 
     @abstractmethod
     async def read_log_lines(self, query: p.LogLinesParams) -> LogLines:

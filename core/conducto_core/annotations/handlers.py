@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterable
 
 from conducto_core.annotations import operations, rules
 from conducto_core.annotations.model import (
@@ -15,12 +15,12 @@ from conducto_core.annotations.model import (
 from conducto_core.annotations.rules import Found
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError
-from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.model import OutputParams
 from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.requests import LogChunk, PipelineSummary
 from conducto_core.run.model.states import FAILED, Cause
+from conducto_core.run.port import PipelineReader
 from conducto_core.test_results.model import MAX_LISTED, PipelineTestParams, PipelineTests
 
 #: Maximum attempts whose annotations are read, and failed ones whose output is searched.
@@ -31,26 +31,8 @@ SEARCHED_BYTES = 512 << 10
 _AT_ONCE = 8
 
 
-class Annotations(ABC):
+class Annotations(PipelineReader):
     """The annotations of pipelines."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
-
-    @abstractmethod
-    async def read_log(self, params: p.LogParams) -> LogChunk:
-        """Return a part of an output stream."""
 
     @abstractmethod
     async def list_pipeline_tests(self, params: PipelineTestParams) -> PipelineTests:
@@ -76,7 +58,6 @@ class Annotations(ABC):
     async def annotations_of(
         self, pipeline_id: str, attempts: Iterable[AttemptRecord]
     ) -> tuple[list[Found], bool]:
-        """Return the annotations of attempts without those of tests, and whether these are all."""
         given = list(attempts)
         noted = [each for each in given if each.outputs is not None and each.outputs.annotations]
         failed = [each for each in given if each.state in FAILED and each.cause is Cause.EXIT_CODE]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 
 from conducto_core.activity.handlers import Activities
@@ -42,7 +42,6 @@ from conducto_core.run.model.requests import (
     ControlRequest,
     ControlResult,
     EventBatch,
-    LogChunk,
 )
 from conducto_core.run.model.responses import ImageList
 from conducto_core.services import operations as services_operations
@@ -61,7 +60,6 @@ class Pipelines(
     CoverageReports,
     Diagnoses,
     NotificationRules,
-    ABC,
 ):
     """The handlers that all targets share, and what they need of a target.
 
@@ -74,13 +72,6 @@ class Pipelines(
     """
 
     schedules: object | None = None
-
-    @abstractmethod
-    async def read_log(self, params: p.LogParams) -> LogChunk:
-        """Return a part of an output stream.
-
-        If it would be empty and more may come, wait for output, at most ``params.wait`` seconds.
-        """
 
     @abstractmethod
     async def control(self, params: p.PipelineParams, request: ControlRequest) -> ControlResult:

@@ -1,7 +1,7 @@
 """The operations on the cache, on both targets."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -21,7 +21,8 @@ from conducto_core.cache.model import (
 )
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.port import PipelineReader
 
 #: Digits of a key that identify an entry.
 ID_DIGITS = 12
@@ -43,7 +44,7 @@ class CacheEntries(Protocol):
         """Delete an entry."""
 
 
-class CacheOperations(ABC):
+class CacheOperations(PipelineReader):
     """Executes the operations."""
 
     @abstractmethod
@@ -62,10 +63,6 @@ class CacheOperations(ABC):
             DefinitionError: the tree is invalid.
         """
         return CachePlan()  # a target without a cache
-
-    @abstractmethod
-    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
 
     @serves(operations.GET_LINEAGE)
     async def get_lineage(self, params: LineageParams) -> Lineage:

@@ -13,7 +13,8 @@ from conducto_core.children.model import ChildLaunch, ChildStatus, FailedNode
 from conducto_core.errors import NotFoundError, invalid
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.records import ParentAttempt
-from conducto_core.run.model.requests import NodeView, PipelineSummary, Problem, TreePage
+from conducto_core.run.model.requests import NodeView, PipelineSummary, Problem
+from conducto_core.run.port import PipelineReader
 from conducto_core.tree.model import unpack_tree
 
 #: Maximum number of failed nodes in a `ChildStatus`, and characters of each tail.
@@ -25,9 +26,11 @@ class ChildApi(ABC):
 
     Attributes:
         me: The attempt, as the parent of its children.
+        pipelines: The pipelines of the target.
     """
 
     me: ParentAttempt
+    pipelines: PipelineReader
 
     @abstractmethod
     async def launch(
@@ -42,14 +45,6 @@ class ChildApi(ABC):
             repeated: An earlier request with this key may have launched it.
         """
 
-    @abstractmethod
-    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
-
-    @abstractmethod
-    async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return one page of a subtree."""
-
     @serves(children_operations.LAUNCH_CHILD)
     async def launch_child(
         self, request: ChildLaunch, key: str | None = None, *, repeated: bool = False
@@ -63,7 +58,7 @@ class ChildApi(ABC):
     @serves(children_operations.GET_CHILD)
     async def get_child(self, params: PipelineParams) -> ChildStatus:
         try:
-            summary = await self.get_pipeline(params)
+            summary = await self.pipelines.get_pipeline(params)
         except NotFoundError as error:  # the same response as for a pipeline of others
             raise _foreign(params.id) from error
         if summary.pipeline.parent != self.me:
@@ -76,7 +71,7 @@ class ChildApi(ABC):
             query = TreeParams(
                 id=summary.pipeline.id, failed=True, attempts="newest", tails=True, limit=MAX_FAILED
             )
-            failed = tuple(map(_failed, (await self.get_tree(query)).nodes))
+            failed = tuple(map(_failed, (await self.pipelines.get_tree(query)).nodes))
         return ChildStatus(
             id=summary.pipeline.id,
             title=summary.pipeline.title,

@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from conducto_core.annotations.stream import with_annotations
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Part, Stream
+from conducto_core.coverage.files import with_coverage
 from conducto_core.diagnosis.rules.first_error import ErrorFinder
-from conducto_core.results.collecting import collect_outputs
 from conducto_core.results.model import OutputStream, OutputSummary
-from conducto_core.results.outputs import CollectedOutputs, LiveOutputs
+from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.services.rules import OutputLines
+from conducto_core.test_results.junit import with_tests
 
 T = TypeVar("T")
 
@@ -95,7 +97,7 @@ class CommandRun:
     def collect(self, files: Mapping[str, bytes]) -> None:
         """Read the result, metrics, artifacts and tests that the command left."""
         if files:
-            self._collected = collect_outputs(files, self._mask)
+            self._collected = _collect_outputs(files, self._mask)
 
     def close(self) -> None:
         """Write held-back output and the collected outputs; later calls have no effect."""
@@ -165,3 +167,9 @@ class CommandRun:
     def _add(self, stream: Literal[Stream, OutputStream], data: bytes) -> None:
         if data:
             self._output.write(stream, data)
+
+
+def _collect_outputs(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
+    """Return the outputs of a command, as they are kept: masked and within the limits."""
+    outputs = with_tests(collect(files, mask), files, mask)
+    return with_annotations(with_coverage(outputs, files, mask), files, mask)

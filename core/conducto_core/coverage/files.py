@@ -13,7 +13,7 @@ from conducto_core.annotations.rules import in_code
 from conducto_core.command.masking import Mask
 from conducto_core.command.server import COVERAGE_FILES, MAX_JUNIT, reports_in
 from conducto_core.coverage.model import MAX_PATH, CoverageCounts
-from conducto_core.coverage.rules import Lines, counts
+from conducto_core.coverage.rules import CoveredLines, counts
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs
 from conducto_core.results.records import to_stream
@@ -39,7 +39,7 @@ class _Kept:
     """The lines of an attempt within the limits."""
 
     mask: Mask
-    files: dict[str, Lines] = field(default_factory=dict)
+    files: dict[str, CoveredLines] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     number: int = 0
     last: tuple[str, str] = ("", "")
@@ -54,7 +54,7 @@ class _Kept:
         self.number += 1
         if self.number > MAX_LINES:
             raise _RefusedError(f"there are more than {MAX_LINES:,} lines; the rest is left out")
-        lines = self.files.setdefault(name, Lines())
+        lines = self.files.setdefault(name, CoveredLines())
         lines.known.add(int(line))
         if hits.strip("0") and not hits.startswith("-"):
             lines.covered.add(int(line))

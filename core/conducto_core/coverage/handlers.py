@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from conducto_core.api.serve import serves
 from conducto_core.coverage import operations, rules
@@ -14,12 +13,11 @@ from conducto_core.coverage.model import (
     FileCoverage,
 )
 from conducto_core.errors import NotFoundError
-from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.model import OutputParams
 from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
-from conducto_core.run.model.requests import PipelineSummary
-from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.port import PipelineReader
 
 #: Maximum attempts whose coverage is read; pipelines among which the base is found, and of which
 #: the coverage is read; and seconds for that.
@@ -30,26 +28,8 @@ MAX_SECONDS = 8.0
 _AT_ONCE = 8
 
 
-class CoverageReports(ABC):
+class CoverageReports(PipelineReader):
     """The coverage of pipelines."""
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     @serves(operations.GET_COVERAGE)
     async def get_coverage(self, params: CoverageParams) -> CoverageReport:

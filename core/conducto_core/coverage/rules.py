@@ -13,7 +13,7 @@ _MAX_RANGES = 20_000
 
 
 @dataclass(slots=True)
-class Lines:
+class CoveredLines:
     """The lines of a file; one that ran in any command is covered."""
 
     covered: set[int] = field(default_factory=set)
@@ -29,14 +29,14 @@ class Lines:
         return FileCoverage(file=file, covered=ranges(self.covered), missed=ranges(self.missed))
 
 
-Coverage = Mapping[str, Lines]
+Coverage = Mapping[str, CoveredLines]
 
 
-def merged(files: Iterable[FileCoverage]) -> dict[str, Lines]:
+def merged(files: Iterable[FileCoverage]) -> dict[str, CoveredLines]:
     """Return the lines of files that several commands ran."""
-    found: dict[str, Lines] = {}
+    found: dict[str, CoveredLines] = {}
     for each in files:
-        lines = found.setdefault(each.file, Lines())
+        lines = found.setdefault(each.file, CoveredLines())
         ran = set(numbers(each.covered))
         lines.covered |= ran
         lines.known |= ran | set(numbers(each.missed))
@@ -87,7 +87,7 @@ def listed(coverage: Coverage, base: Coverage) -> list[CoveredFile]:
     return sorted(found, key=lambda each: (each.covered - each.lines, each.file))
 
 
-def _before(lines: Lines | None) -> float | None:
+def _before(lines: CoveredLines | None) -> float | None:
     return None if lines is None else percent(len(lines.covered), len(lines.known))
 
 

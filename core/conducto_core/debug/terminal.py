@@ -194,7 +194,7 @@ def encoded(data: bytes) -> str:
 class NumberedInput:
     """The input of a client that sends texts: numbered, few at once, the rest is joined.
 
-    Implements `conducto_local.debug.terminal.Line`.
+    Implements `conducto_local.debug.terminal.TerminalLine`.
 
     Args:
         send: Sends a message, in the order of the calls.
@@ -213,7 +213,6 @@ class NumberedInput:
         return len(self._typed)
 
     def typed(self, data: bytes) -> None:
-        """Send input; b"" is its end."""
         self._typed += data or _END_OF_INPUT
         self._flush()
 

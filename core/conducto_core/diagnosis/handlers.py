@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
@@ -45,14 +45,12 @@ from conducto_core.programs.rules.why import are_comparable, changed_field, reco
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, FirstError
 from conducto_core.run.model.requests import (
-    LaunchRequest,
     LogChunk,
     NodeView,
     PipelineSummary,
-    TreePage,
 )
-from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import FAILED, State
+from conducto_core.run.port import PipelineReader
 from conducto_core.test_results.model import PipelineTestParams, PipelineTests
 
 #: Maximum number of failures that are read.
@@ -82,28 +80,8 @@ class _Baseline(NamedTuple):
         return next((each for each in self.summaries if each.state is State.DONE), None)
 
 
-class Diagnoses(ABC):
+class Diagnoses(PipelineReader):
     """The diagnosis of pipelines, the same for every target."""
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree."""
-
-    @abstractmethod
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the pipeline as it was launched."""
-
-    @abstractmethod
-    async def read_log(self, params: p.LogParams) -> LogChunk:
-        """Return a part of an output stream."""
 
     @abstractmethod
     def node_attempts(self, pipeline_id: str, path: str) -> Iterable[AttemptRecord]:
@@ -118,10 +96,6 @@ class Diagnoses(ABC):
         self, pipeline_id: str, attempts: Iterable[AttemptRecord]
     ) -> tuple[list[Found], bool]:
         """Return the annotations of attempts without those of tests, and whether these are all."""
-
-    @abstractmethod
-    async def changed_files(self, before: str, now: str) -> Sequence[str]:
-        """Return the files that differ between two identities of copied code, if known."""
 
     @serves(operations.GET_DIAGNOSIS)
     async def get_diagnosis(self, params: DiagnosisParams) -> Diagnosis:

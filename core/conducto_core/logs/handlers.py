@@ -144,8 +144,7 @@ class CommandLists:
     A list is used again while nothing has changed, and for a time in proportion to its cost.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._kept: dict[Hashable, CommandList] = {}
 
     def get(
@@ -166,11 +165,11 @@ class CommandLists:
             specs: Nodes of the pipeline.
         """
         key = (pipeline, params.root, params.nodes, params.hidden, params.failed)
-        began = self._clock()
+        began = time.time()
         known = self._kept.pop(key, None)
         if known is None or (known.seq != seq and began > known.fresh_until):
             commands = commands_of(listed(), params, specs)
-            fresh = self._clock() + _TIMES_FRESH * (self._clock() - began)
+            fresh = time.time() + _TIMES_FRESH * (time.time() - began)
             known = CommandList(seq, began, commands, fresh)
         self._kept[key] = known
         while len(self._kept) > _LISTS:

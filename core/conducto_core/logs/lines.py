@@ -164,10 +164,8 @@ class ChunkIndex(LineIndex):
             position, which is 0 or the end of a chunk.
     """
 
-    def __init__(
-        self, chunks: Callable[[int], Iterable[tuple[int, int]]], max_points: int = _MAX_POINTS
-    ) -> None:
-        super().__init__(max_points=max_points)
+    def __init__(self, chunks: Callable[[int], Iterable[tuple[int, int]]]) -> None:
+        super().__init__()
         self._chunks = chunks
         self._ends = array("q", [0])
         self._spacing = _CHUNK

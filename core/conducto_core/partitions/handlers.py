@@ -24,7 +24,6 @@ from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.records import compressed, decompressed
 from conducto_core.run.model import params as p
-from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.views import Viewed
@@ -53,20 +52,12 @@ class Partitions(CacheOperations):
     """The partitions of programs."""
 
     @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
     async def partition_facts(self, pipeline_id: str) -> rules.PartitionFacts:
         """Return the partitions of a pipeline."""
 
     @abstractmethod
     def partition_store(self) -> PartitionStore:
         """Return the store of the states."""
-
-    @abstractmethod
-    def time_now(self) -> float:
-        """Return the seconds since the epoch."""
 
     @serves(operations.PARTITIONS)
     async def list_partitions(self, params: PartitionsParams) -> ProgramPartitions:

@@ -3,12 +3,11 @@
 import asyncio
 import statistics
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError, RefusedError
@@ -30,7 +29,7 @@ from conducto_core.programs.history import (
 )
 from conducto_core.programs.memory import MemoryOfPrograms
 from conducto_core.programs.node_runs import node_runs as runs_of_node
-from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
+from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.comparison import (
     Change,
     Differences,
@@ -58,14 +57,15 @@ from conducto_core.programs.rules.why import (
 )
 from conducto_core.results import handlers as metric_comparison
 from conducto_core.results import operations as results_operations
-from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
+from conducto_core.results.model import CompareParams, MetricComparison, OutputParams
 from conducto_core.run import views
 from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
-from conducto_core.run.model.requests import PipelineSummary, TreePage
+from conducto_core.run.model.requests import PipelineSummary
 from conducto_core.run.model.responses import PipelineRun, RunHistory
 from conducto_core.run.model.states import FINISHED, NodeType, State
+from conducto_core.run.port import PipelineReader
 from conducto_core.run.rules.activity import active_time
 
 # ----------------------------------------------------------------------------------------
@@ -132,21 +132,6 @@ MAX_RESULTS_READ = 200
 _AT_ONCE = 8
 
 
-class ComparisonReader(Protocol):
-    """The operations that a comparison uses."""
-
-    async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
-
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield the attempts of a pipeline."""
-
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt."""
-
-
 def facts_of(live: views.Viewed) -> RunFacts:
     """Return the facts of a pipeline in memory, without times."""
     execs = {
@@ -175,9 +160,7 @@ class _Newest(NamedTuple):
     result: int | None
 
 
-async def compare_pipelines(
-    reader: ComparisonReader, params: ComparisonParams
-) -> PipelineComparison:
+async def compare_pipelines(reader: PipelineReader, params: ComparisonParams) -> PipelineComparison:
     before, old = await _timed(reader, params.other)
     after, new = await _timed(reader, params.id)
     found = await asyncio.to_thread(differences, before, after)
@@ -207,7 +190,7 @@ def _lists(found: Differences, limit: int) -> tuple[DifferenceList, ...]:
     )
 
 
-async def _timed(reader: ComparisonReader, pipeline_id: str) -> tuple[RunFacts, dict[str, _Newest]]:
+async def _timed(reader: PipelineReader, pipeline_id: str) -> tuple[RunFacts, dict[str, _Newest]]:
     facts = await reader.run_facts(pipeline_id)
     newest = await asyncio.to_thread(_newest, reader.stored_attempts(facts.id))
     execs = {
@@ -227,7 +210,7 @@ def _newest(attempts: Iterable[AttemptRecord]) -> dict[str, _Newest]:
 
 
 async def _results(
-    reader: ComparisonReader, ids: tuple[str, str], paths: Iterable[str]
+    reader: PipelineReader, ids: tuple[str, str], paths: Iterable[str]
 ) -> list[Change]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -258,15 +241,8 @@ MAX_ATTEMPTS_READ = 200_000
 MAX_SECONDS = 10.0
 
 
-class HistoryReader(Lister, Protocol):
-    """The operations that a history uses."""
-
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield the attempts of a pipeline."""
-
-
 async def history(
-    reader: HistoryReader, params: NodeHistoryParams, clock: Callable[[], float] = time.monotonic
+    reader: PipelineReader, params: NodeHistoryParams, clock: Callable[[], float] = time.monotonic
 ) -> NodeHistory:
     """Return the flaky and the slowest nodes of a program's newest finished pipelines."""
     until = clock() + MAX_SECONDS
@@ -319,20 +295,7 @@ def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool)
 MAX_CANDIDATES = 5
 
 
-class WhyReader(Lister, Protocol):
-    """The operations that the reason of a node uses."""
-
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
-
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree."""
-
-    async def changed_files(self, before: str, now: str) -> Sequence[str]:
-        """Return the files that differ between two identities of copied code, if known."""
-
-
-async def why(reader: WhyReader, params: WhyParams) -> Why:
+async def why(reader: PipelineReader, params: WhyParams) -> Why:
     """Return why the newest attempt of a node ran."""
     summary = await reader.get_pipeline(p.PipelineParams(id=params.id))
     id_ = summary.pipeline.id
@@ -357,7 +320,7 @@ async def why(reader: WhyReader, params: WhyParams) -> Why:
 
 
 async def _candidates(
-    reader: WhyReader, summary: PipelineSummary, path: str
+    reader: PipelineReader, summary: PipelineSummary, path: str
 ) -> list[tuple[str, AttemptRecord]]:
     """Return the attempts of a node in the pipelines of its program before this one."""
     found: list[tuple[str, AttemptRecord]] = []
@@ -374,7 +337,7 @@ async def _candidates(
 
 
 async def earlier_pipelines(
-    reader: Lister, summary: PipelineSummary, limit: int
+    reader: PipelineReader, summary: PipelineSummary, limit: int
 ) -> AsyncIterator[PipelineSummary]:
     """Yield the pipelines of a program before one of them, the newest first."""
     record = summary.pipeline
@@ -389,7 +352,10 @@ async def earlier_pipelines(
 
 
 async def _with_files(
-    reader: WhyReader, found: Why, newest: AttemptRecord, nearest: tuple[str, AttemptRecord] | None
+    reader: PipelineReader,
+    found: Why,
+    newest: AttemptRecord,
+    nearest: tuple[str, AttemptRecord] | None,
 ) -> Why:
     """Return a reason with the names of the files that differ."""
     before = None if nearest is None else nearest[1].fingerprint
@@ -407,26 +373,8 @@ async def _with_files(
     return found.model_copy(update={"changed": tuple(changed)})
 
 
-class Comparisons(MemoryOfPrograms, ABC):
+class Comparisons(MemoryOfPrograms):
     """Comparisons of pipelines, the same for every target."""
-
-    @abstractmethod
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree, down to a depth, or those that a search finds.
-
-        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to the
-        tree.
-        """
-
-    @abstractmethod
-    async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     @serves(results_operations.COMPARE_METRICS)
     async def compare_metrics(self, params: CompareParams) -> MetricComparison:
@@ -435,14 +383,6 @@ class Comparisons(MemoryOfPrograms, ABC):
     @serves(programs_operations.COMPARE_PIPELINES)
     async def compare_pipelines(self, params: ComparisonParams) -> PipelineComparison:
         return await compare_pipelines(self, params)
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    async def changed_files(self, before: str, now: str) -> Sequence[str]:
-        """Return the files that differ between two identities of copied code, if known."""
 
     @serves(programs_operations.GET_WHY)
     async def get_why(self, params: WhyParams) -> Why:

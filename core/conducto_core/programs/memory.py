@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain, islice
 
 from conducto_core.api.serve import serves
@@ -19,10 +18,9 @@ from conducto_core.programs.rules.memory import (
     written_uses,
 )
 from conducto_core.programs.rules.programs import call_of, title_of
-from conducto_core.run.model.params import ListParams, ProgramParams
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.requests import LaunchRequest
-from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.port import PipelineReader
 
 #: Newest pipelines and attempts that are read, and seconds after which no more are: a launch waits.
 MAX_PIPELINES = 30
@@ -30,16 +28,8 @@ MAX_ATTEMPTS = 100_000
 MAX_SECONDS = 3.0
 
 
-class MemoryOfPrograms(ABC):
+class MemoryOfPrograms(PipelineReader):
     """The use of memory by the programs of a target."""
-
-    @abstractmethod
-    async def list_pipelines(self, params: ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
 
     def most_memory(self, engine: str = "docker") -> float | None:  # noqa: ARG002  local ones differ
         """Return the GB that a command can have; None if it is not known."""

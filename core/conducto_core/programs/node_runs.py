@@ -4,35 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
 from conducto_core.errors import NotFoundError
 from conducto_core.programs.history import HistoryOfNode, NodeRunsParams, RunOfNode
-from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
+from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.comparison import seconds_of
 from conducto_core.programs.rules.node_runs import usual_times, with_changes
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.requests import NodeView, PipelineSummary, TreePage
+from conducto_core.run.model.requests import NodeView, PipelineSummary
+from conducto_core.run.port import PipelineReader
 
 #: Seconds after which no more pipelines are read, and the number of pipelines read at once.
 MAX_SECONDS = 10.0
 _AT_ONCE = 8
 
 
-class RunsReader(Lister, Protocol):
-    """The operations that the history of a node uses."""
-
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
-
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree."""
-
-
 async def node_runs(
-    reader: RunsReader, params: NodeRunsParams, clock: Callable[[], float] = time.monotonic
+    reader: PipelineReader, params: NodeRunsParams, clock: Callable[[], float] = time.monotonic
 ) -> HistoryOfNode:
     """Return the history of a node.
 
@@ -72,7 +62,7 @@ async def node_runs(
     )
 
 
-async def _node(reader: RunsReader, pipeline: PipelineSummary, path: str) -> NodeView:
+async def _node(reader: PipelineReader, pipeline: PipelineSummary, path: str) -> NodeView:
     query = p.TreeParams(id=pipeline.pipeline.id, root=path, depth=0, attempts="newest")
     return (await reader.get_tree(query)).nodes[0]
 

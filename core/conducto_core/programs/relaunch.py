@@ -1,7 +1,7 @@
 """The operations that launch a pipeline's tree or its program again."""
 
 import shlex
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import islice
@@ -35,7 +35,7 @@ from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, ProgramParams
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
-from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.port import PipelineReader
 from conducto_core.secrets.rules import check_template
 from conducto_core.tree.model import NodeSpec, unpack_form
 
@@ -105,12 +105,8 @@ _NO_SCRIPTS = (
 )
 
 
-class Programs(ABC):
+class Programs(PipelineReader):
     """Launches from what a target has stored; an agent overrides those that start programs."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline. An unambiguous prefix of its id is enough."""
 
     @abstractmethod
     async def launch(
@@ -130,10 +126,6 @@ class Programs(ABC):
     ) -> PipelineSummary:
         """Launch a stored request, whose sources are trusted; see `launch`."""
         return await self.launch(request, key, repeated=repeated)
-
-    @abstractmethod
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the launch request of a pipeline, not armed; addresses may have passwords."""
 
     async def template_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline as the template of a schedule.
@@ -208,13 +200,6 @@ class Programs(ABC):
 _PAGE = 100
 
 
-class Lister(Protocol):
-    """The operation that lists pipelines."""
-
-    async def list_pipelines(self, params: ListParams) -> PipelineList:
-        """Return pipelines, the newest first."""
-
-
 class PipelinesOfProgram:
     """Searches the list of pipelines for those of a program.
 
@@ -224,7 +209,7 @@ class PipelinesOfProgram:
 
     def __init__(
         self,
-        lister: Lister,
+        lister: PipelineReader,
         program: ProgramParams,
         in_time: Callable[[], bool],
         matches: Callable[[PipelineRecord, ProgramParams], bool] = is_of_program,

@@ -2,13 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from conducto_core.errors import NotFoundError
-from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
-from conducto_core.programs.rules.comparison import RunFacts
+from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.results.model import (
     ComparedMetric,
     ComparedPipeline,
@@ -16,36 +14,17 @@ from conducto_core.results.model import (
     MetricComparison,
     MetricSeries,
     OutputParams,
-    OutputStream,
 )
 from conducto_core.results.outputs import metrics_in, shortened
 from conducto_core.run.model.params import TreeParams
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.requests import TreePage
+from conducto_core.run.port import PipelineReader
 
 #: Maximum attempts whose metrics are read for one response.
 MAX_ATTEMPTS_READ = 300
 #: Seconds after which a response has only the pipelines that were read until then.
 MAX_SECONDS = 10.0
 _AT_ONCE = 8
-
-
-class MetricReader(Lister, Protocol):
-    """The operations that a comparison uses."""
-
-    async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return a page of a tree."""
-
-    async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
-
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield the attempts of a pipeline; those of a node in order."""
-
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt."""
 
 
 @dataclass(slots=True)
@@ -70,7 +49,7 @@ class _Progress:
 
 
 async def compare(
-    reader: MetricReader, params: CompareParams, clock: Callable[[], float] = time.monotonic
+    reader: PipelineReader, params: CompareParams, clock: Callable[[], float] = time.monotonic
 ) -> MetricComparison:
     """Return the metrics of the newest attempts in the newest pipelines of a program."""
     found: list[ComparedPipeline] = []
@@ -93,7 +72,7 @@ async def compare(
     return MetricComparison(pipelines=tuple(found), complete=complete)
 
 
-async def _attempts(reader: MetricReader, id_: str, params: CompareParams) -> list[AttemptRecord]:
+async def _attempts(reader: PipelineReader, id_: str, params: CompareParams) -> list[AttemptRecord]:
     """Return the newest attempts with a metric, in definition order."""
     try:
         if params.path is None:
@@ -106,7 +85,7 @@ async def _attempts(reader: MetricReader, id_: str, params: CompareParams) -> li
     return [each for each in newest if _names(each, params)]
 
 
-async def _newest(reader: MetricReader, id_: str) -> list[AttemptRecord]:
+async def _newest(reader: PipelineReader, id_: str) -> list[AttemptRecord]:
     """Return the newest attempt of each Exec of the tree, if that attempt has outputs."""
     found = await asyncio.to_thread(_with_outputs, reader.stored_attempts(id_))
     if not found:
@@ -131,7 +110,7 @@ def _names(attempt: AttemptRecord, params: CompareParams) -> list[str]:
 
 
 async def _metrics(
-    reader: MetricReader,
+    reader: PipelineReader,
     id_: str,
     attempts: Sequence[AttemptRecord],
     params: CompareParams,

@@ -78,10 +78,6 @@ class Tests(CoverageReports):
     def caller_name(self) -> str:
         """Return the user that sent the request."""
 
-    @abstractmethod
-    def time_now(self) -> float:
-        """Return the seconds since the epoch."""
-
     @serves(operations.PIPELINE_TESTS)
     async def list_pipeline_tests(self, params: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, compared with the earlier pipelines of the program."""

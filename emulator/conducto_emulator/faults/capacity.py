@@ -34,8 +34,6 @@ FAILED_STARTS = (
 )
 #: Reason of a Spot task that AWS interrupts.
 INTERRUPTED = "Your Spot Task was interrupted."
-#: The same for a machine of a class.
-HOST_INTERRUPTED = "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated: Spot interruption"
 #: Maximum seconds after which a Spot task is interrupted.
 _NOTICE_SECONDS = 20.0
 

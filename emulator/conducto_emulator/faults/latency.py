@@ -73,7 +73,6 @@ _WEBSOCKETS = "Quotas for configuring and running a WebSocket API in API Gateway
 _REST = "Quotas for configuring and running a REST API in API Gateway"
 _LAMBDA = "Lambda quotas"
 _INVOKE = "Lambda API reference: Invoke"
-_RETRIES = "How Lambda handles errors and retries with asynchronous invocation"
 _ECS = "Request throttling for the Amazon ECS API"
 _FARGATE_RATES = "AWS Fargate throttling quotas"
 _FARGATE = "Amazon ECS service quotas: AWS Fargate"
@@ -118,8 +117,7 @@ GATEWAY_WAIT = RateLimit(29, "seconds", _REST)
 GATEWAY_PAYLOAD = RateLimit(10 * _MIB, "bytes", _REST)
 LAMBDA_SYNC_PAYLOAD = RateLimit(6 * _MIB, "bytes", _LAMBDA)
 LAMBDA_ASYNC_PAYLOAD = RateLimit(_MIB, "bytes", _INVOKE)
-#: Retries of a failed asynchronous invocation, and the minutes before each.
-LAMBDA_RETRIES = RateLimit(2, "retries", _RETRIES)
+#: Minutes before each retry of a failed asynchronous invocation.
 LAMBDA_RETRY_MINUTES = (1, 2)
 #: A new account has fewer; the number is not documented. AWS raises the quota automatically.
 LAMBDA_CONCURRENCY = RateLimit(1000, "invocations", _LAMBDA)
@@ -174,7 +172,7 @@ class TokenBucket:
         return True
 
 
-class Buckets:
+class TokenBuckets:
     """The token buckets of one account.
 
     Args:

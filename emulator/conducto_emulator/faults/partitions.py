@@ -85,7 +85,7 @@ class CapacityUnits:
         return found
 
 
-class Partitions:
+class NetworkPartitions:
     """The limits of a table's partitions.
 
     Attributes:

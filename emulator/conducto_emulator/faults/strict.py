@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto_emulator.faults import eventual
-from conducto_emulator.faults.latency import AwsCall, Buckets, Dice, Latency, call_of
-from conducto_emulator.faults.partitions import Partitions
+from conducto_emulator.faults.latency import AwsCall, Dice, Latency, TokenBuckets, call_of
+from conducto_emulator.faults.partitions import NetworkPartitions
 
 StartResponse = Callable[..., Any]
 
@@ -51,8 +51,8 @@ class Strictness:
     late_seconds: float = 1.5
     lag: float = 0.5
     slowness: float = 1.0
-    buckets: Buckets = field(default_factory=lambda: Buckets(time.monotonic))
-    partitions: Partitions = field(default_factory=lambda: Partitions(time.monotonic))
+    buckets: TokenBuckets = field(default_factory=lambda: TokenBuckets(time.monotonic))
+    partitions: NetworkPartitions = field(default_factory=lambda: NetworkPartitions(time.monotonic))
 
 
 class StrictAws:

@@ -53,7 +53,7 @@ class SignatureError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class AccessKey:
     """An access key.
 
     Attributes:
@@ -64,7 +64,7 @@ class Key:
     secret: str = field(repr=False)
     policy: Mapping[str, Any] | None = None
 
-    def allows(self, request: "Request") -> bool:
+    def allows(self, request: "SignedRequest") -> bool:
         """Return whether the key has the permission for a request."""
         if self.policy is None or request.asks_for_identity():
             return True
@@ -76,13 +76,13 @@ class Key:
         )
 
 
-def new_key() -> Key:
+def new_key() -> AccessKey:
     """Return a random key with all permissions."""
-    return Key(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+    return AccessKey(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SignedRequest:
     """A received request.
 
     Attributes:
@@ -125,7 +125,7 @@ class Request:
     def _query(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
 
-    def check(self, keys: "Keys", now: datetime | None = None) -> Key:
+    def check(self, keys: "Keys", now: datetime | None = None) -> AccessKey:
         """Return the key that signed the request.
 
         Raises:
@@ -198,7 +198,7 @@ class _Signed:
         if not made - _SKEW <= now <= made + self.good_for:
             raise SignatureError("the signature has expired")
 
-    def expected(self, request: Request, key: Key) -> str:
+    def expected(self, request: SignedRequest, key: AccessKey) -> str:
         """Return the signature that a key makes for a request."""
         sent = AWSRequest(request.method, self._unsigned_url(request.url), data=request.body)
         for name in self.names:
@@ -221,14 +221,14 @@ class _Signed:
 class Keys:
     """The keys of one emulator: its own, and those that STS issued."""
 
-    def __init__(self, own: Key) -> None:
+    def __init__(self, own: AccessKey) -> None:
         self.own = own
 
-    def find(self, key_id: str) -> Key | None:
+    def find(self, key_id: str) -> AccessKey | None:
         """Return a valid key by its id."""
         return self.own if key_id == self.own.id else next(self._lent(key_id), None)
 
-    def _lent(self, key_id: str) -> Iterator[Key]:
+    def _lent(self, key_id: str) -> Iterator[AccessKey]:
         now = datetime.now(UTC)
         for partitions in list(sts_backends.values()):
             for backend in list(partitions.values()):
@@ -236,7 +236,7 @@ class Keys:
                     if role.access_key_id == key_id and _aware(role.expiration) > now:
                         # A role without a policy has no permissions here.
                         policy = json.loads(role.policy or "{}")
-                        yield Key(key_id, role.secret_access_key, policy)
+                        yield AccessKey(key_id, role.secret_access_key, policy)
 
 
 def _aware(time: datetime) -> datetime:
@@ -304,19 +304,19 @@ class AwsDoor:
         if request.signs_body():
             body = _read(environ)
             environ["wsgi.input"] = io.BytesIO(body)
-            request = Request(request.method, request.url, request.headers, body)
+            request = SignedRequest(request.method, request.url, request.headers, body)
         if not request.check(self._keys).allows(request):
             raise SignatureError("the key that signed the request does not allow it")
 
 
-def _request(environ: Mapping[str, Any]) -> Request:
+def _request(environ: Mapping[str, Any]) -> SignedRequest:
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
         for name, value in environ.items()
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
     url = f"http://{environ['HTTP_HOST']}{environ['REQUEST_URI']}"
-    return Request(environ["REQUEST_METHOD"], url, headers)
+    return SignedRequest(environ["REQUEST_METHOD"], url, headers)
 
 
 def _read(environ: Mapping[str, Any]) -> bytes:

@@ -38,8 +38,7 @@ from conducto_emulator.faults.latency import (
     WEBSOCKET_MESSAGE,
 )
 from conducto_emulator.faults.strict import Strictness
-from conducto_emulator.gateway.access import ApiDoor, Keys, Names, SignatureError
-from conducto_emulator.gateway.access import Request as SignedRequest
+from conducto_emulator.gateway.access import ApiDoor, Keys, Names, SignatureError, SignedRequest
 from conducto_emulator.gateway.cloudfront import CloudFront
 from conducto_emulator.lambdas.app import Functions
 from conducto_emulator.tasks import exec as ecs_exec
@@ -110,11 +109,11 @@ class OpenSocket:
         self.used = time.monotonic()
 
     async def close_in_time(
-        self, times: SocketTimes, close: Callable[[int], Awaitable[None]], tick: float = 0.1
+        self, times: SocketTimes, close: Callable[[int], Awaitable[None]]
     ) -> None:
         """Close the connection at its time limit; ``times`` may change meanwhile."""
         while not self._is_over(times):  # noqa: ASYNC110  (the times may change)
-            await asyncio.sleep(tick)
+            await asyncio.sleep(0.1)
         await close(CloseCode.GOING_AWAY)
 
     def _is_over(self, times: SocketTimes) -> bool:

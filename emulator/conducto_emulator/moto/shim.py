@@ -42,7 +42,7 @@ from moto.stepfunctions.parser.backend.activity import Activity as WaitingRoom
 from moto.stepfunctions.parser.backend.activity import ActivityTask
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from conducto_emulator.gateway.access import Key
+from conducto_emulator.gateway.access import AccessKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +111,7 @@ class Desk:
 DESK = Desk()
 
 
-class Pace:
+class RequestPace:
     """The pace of executions.
 
     Attributes:
@@ -126,7 +126,7 @@ def _at_once() -> float:
     return 0.0
 
 
-PACE = Pace()
+PACE = RequestPace()
 
 #: Called with an execution (moto's object) when it has ended, in its thread.
 ON_EXECUTION_ENDED: list[Callable[[Any], None]] = []
@@ -401,13 +401,13 @@ _MAX_PROGRAMS = 32
 class _Signing:
     """The key for the interpreter's own requests; moto itself accepts any."""
 
-    key = Key("test", "test")
+    key = AccessKey("test", "test")
 
 
 _signing = _Signing()
 
 
-def sign_with(key: Key) -> None:
+def sign_with(key: AccessKey) -> None:
     """Sign the interpreter's own requests with a key."""
     _signing.key = key
 
@@ -419,7 +419,7 @@ def client_for(region: str, service: str, state_credentials: object = None) -> A
 
 
 @lru_cache
-def _client(region: str, service: str, port: str, key: Key) -> Any:
+def _client(region: str, service: str, port: str, key: AccessKey) -> Any:
     return boto3.session.Session().client(
         service,
         region_name=region,

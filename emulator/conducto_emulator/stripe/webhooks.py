@@ -16,7 +16,7 @@ RETRY_SECONDS = (0.2, 1.0, 5.0)
 _TIMEOUT = 30.0
 
 
-class Delivery(Enum):
+class WebhookDelivery(Enum):
     """How events are delivered."""
 
     ONCE = auto()
@@ -46,7 +46,7 @@ class Webhooks:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.mode = Delivery.ONCE
+        self.mode = WebhookDelivery.ONCE
         self.endpoints: dict[str, str] = {}
         self.answers: list[tuple[str, int]] = []
         self._clock = clock
@@ -59,23 +59,23 @@ class Webhooks:
     def send(self, event: Mapping[str, Any]) -> None:
         """Deliver an event as `mode` says."""
         match self.mode:
-            case Delivery.LOST:
+            case WebhookDelivery.LOST:
                 return
-            case Delivery.LATE:
+            case WebhookDelivery.LATE:
                 self._held.append(event)
-            case Delivery.REORDERED:
+            case WebhookDelivery.REORDERED:
                 if not self._held:
                     self._held.append(event)
                     return
                 self._put(event)
                 self.flush()
-            case Delivery.TWICE:
+            case WebhookDelivery.TWICE:
                 self._put(event)
                 self._put(event)
-            case Delivery.FORGED:
+            case WebhookDelivery.FORGED:
                 self._put({**event, "id": f"{event['id']}_forged"}, forged=True)
                 self._put(event)
-            case Delivery.ONCE:
+            case WebhookDelivery.ONCE:
                 self._put(event)
 
     def flush(self) -> None:

@@ -257,7 +257,7 @@ async def _talk(url: str, key: str) -> int:
 
 
 class _Input:
-    """The input of a session; implements `conducto_local.debug.terminal.Line`."""
+    """The input of a session; implements `conducto_local.debug.terminal.TerminalLine`."""
 
     unsent = 0
 

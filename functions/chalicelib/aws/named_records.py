@@ -1,10 +1,17 @@
-"""Records of an organisation under names: trusts, notification rules and triggers."""
+"""Records of an organisation under names, such as trusts, and documents with a version."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.aws import table_keys
-from chalicelib.aws.dynamodb import MAX_INLINE, NEW, DynamoTable, Item
+from chalicelib.aws.dynamodb import (
+    MAX_INLINE,
+    NEW,
+    DynamoTable,
+    Item,
+    compress,
+    decompress,
+)
 from conducto_core.api import problems
 from conducto_core.api.idempotency import Memory
 from conducto_core.api.operation import REMEMBERED_SECONDS
@@ -27,6 +34,7 @@ class Named(Protocol):
 
 
 R = TypeVar("R", bound=Named)
+D = TypeVar("D")
 
 
 class TableNamedRecords(Generic[R]):
@@ -112,3 +120,49 @@ class IdempotencyTable:
 
 
 _FIELDS = frozenset({"fingerprint", "until", "expires"})
+
+
+class TableDocuments(Generic[D]):
+    """One document with a version for each organisation: its named limits, or its totals.
+
+    Args:
+        table: The table.
+        key: Returns the key of an organisation's document.
+        attribute: Name of the attribute that has it.
+        parse: Returns the document that bytes describe.
+        dump: Returns it as bytes.
+    """
+
+    def __init__(
+        self,
+        table: DynamoTable,
+        key: Callable[[str], table_keys.Key],
+        attribute: str,
+        parse: Callable[[bytes], D],
+        dump: Callable[[D], bytes],
+    ) -> None:
+        self._table = table
+        self._key = key
+        self._attribute = attribute
+        self._parse = parse
+        self._dump = dump
+
+    def read(self, org: str) -> tuple[D | None, int]:
+        """Return the document and its version; None and 0 without any."""
+        item = self._table.get(self._key(org))
+        if item is None:
+            return None, 0
+        return self._parse(decompress(item[self._attribute])), int(item["version"])
+
+    def write(self, org: str, document: D, version: int) -> None:
+        """Replace the document that has this version; raises `ConflictError`.
+
+        An empty document is kept: without it, an old version could be written again.
+        """
+        data = compress(self._dump(document))
+        item: Item = {self._attribute: data, "version": version + 1}
+        if version == 0:
+            self._table.put_where(self._key(org), item)
+        else:
+            where = "#version = :version"
+            self._table.put_where(self._key(org), item, where, {":version": version})

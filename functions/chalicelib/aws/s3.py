@@ -53,12 +53,10 @@ class S3Bucket:
         return self.put_at(key) is not None
 
     def size(self, key: str) -> int | None:
-        """Return the size of an object in bytes, or None if it does not exist."""
         found = self._head(key)
         return None if found is None else int(found["ContentLength"])
 
     def put_at(self, key: str) -> float | None:
-        """Return the last-modified time in seconds since the epoch, or None without an object."""
         found = self._head(key)
         return None if found is None else float(found["LastModified"].timestamp())
 
@@ -69,7 +67,6 @@ class S3Bucket:
         return None
 
     def get(self, key: str) -> bytes | None:
-        """Return the content of an object, or None if it does not exist."""
         client = self._clients.get("s3")
         with throttling(), ignoring(*_MISSING):
             return bytes(client.get_object(Bucket=self._name, Key=key)["Body"].read())
@@ -90,7 +87,6 @@ class S3Bucket:
         return data
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object."""
         with throttling():
             self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
 
@@ -99,12 +95,10 @@ class S3Bucket:
         return ObjectWriter(self._clients, self._name, key)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
-        """Write an object from an open file of any size."""
         with throttling():
             self._clients.get("s3").upload_fileobj(file, self._name, key)
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
-        """Return the content of an object in chunks of some MB, or None if it does not exist."""
         client = self._clients.get("s3")
         with throttling(), ignoring(*_MISSING):
             body = client.get_object(Bucket=self._name, Key=key)["Body"]
@@ -113,7 +107,6 @@ class S3Bucket:
         return None
 
     def delete(self, key: str) -> None:
-        """Delete an object; a missing one is not an error."""
         with throttling():
             self._clients.get("s3").delete_object(Bucket=self._name, Key=key)
 
@@ -173,7 +166,6 @@ class ObjectWriter:
         self._senders = ThreadPoolExecutor(_IN_FLIGHT)
 
     def write(self, data: bytes) -> None:
-        """Add bytes."""
         self._data += data
         wanted = _PART * (1 + self._number // _PARTS_PER_SIZE)
         while len(self._data) > wanted:
@@ -181,7 +173,6 @@ class ObjectWriter:
             del self._data[:wanted]
 
     def close(self) -> None:
-        """Complete the object."""
         try:
             with throttling():
                 if self._upload is None:
@@ -196,7 +187,6 @@ class ObjectWriter:
             self.abort()
 
     def abort(self) -> None:
-        """Drop the object, unless it is complete."""
         self._senders.shutdown(wait=True, cancel_futures=True)
         if self._upload is not None:
             with throttling(), ignoring("NoSuchUpload"):

@@ -131,7 +131,6 @@ class StripeBilling:
         return "_live_" in self._settings.key
 
     def new_customer(self, org: str) -> str:
-        """Return the id of an organisation's customer; repeating it creates no second one."""
         about = {"name": org, "metadata": {"org": org}}
         once = {"idempotency_key": f"customer-{org}"}
         customer = self._call(lambda client: client.customers.create(about, once))
@@ -155,12 +154,10 @@ class StripeBilling:
         return self._call(lambda client: _page(client.checkout.sessions, request))
 
     def portal(self, customer: str, back: str) -> str:
-        """Return the URL of the page with invoices and payment methods."""
         request = {"customer": customer, "return_url": back}
         return str(self._call(lambda client: client.billing_portal.sessions.create(request)).url)
 
     def invoices(self, customer: str) -> Sequence[Invoice]:
-        """Return a customer's invoices of the last year, the newest first."""
         asked = {"customer": customer, "limit": _MAX_INVOICES}
         found = self._call(lambda client: client.invoices.list(asked)).data
         return [
@@ -188,7 +185,6 @@ class StripeBilling:
         return self._subscription(found)
 
     def newest(self, customer: str) -> Subscription | None:
-        """Return a customer's latest subscription, a live one if there is one."""
         asked = {
             "customer": customer,
             "status": "all",
@@ -200,7 +196,6 @@ class StripeBilling:
         return None if newest is None else self._subscription(newest)
 
     def cancel(self, subscription_id: str) -> None:
-        """End a subscription immediately, without another invoice."""
         self._call(lambda client: client.subscriptions.cancel(subscription_id))
 
     def _subscription(self, found: Any) -> Subscription:
@@ -226,7 +221,6 @@ class StripeBilling:
         return Rates(vcpu, gb)
 
     def report(self, customer: str, moment: int, vcpu_seconds: float, gb_seconds: float) -> None:
-        """Send the totals of a moment's hour, which replace those sent before."""
         for name, value in ((VCPU_EVENT, vcpu_seconds), (GB_EVENT, gb_seconds)):
             event = {
                 "event_name": name,

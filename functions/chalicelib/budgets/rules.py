@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 
-from chalicelib.run.rules.state import CloudState
+from chalicelib.run.rules.demand import CloudDemand
 from chalicelib.workers.rules import WorkerEntry
 from conducto_core.billing.rules import charged_seconds, dollars_of
 from conducto_core.budgets import rules as budgets
@@ -16,7 +16,7 @@ from conducto_core.workers.rules.fargate import Size
 from conducto_core.workers.rules.pools import Pool
 
 
-class PipelineBudgets(CloudState):
+class PipelineBudgets(CloudDemand):
     """The state of a pipeline, and what its budgets allow.
 
     Attributes:

@@ -14,8 +14,7 @@ from conducto_core.children.handlers import ChildApi, attempt_ended
 from conducto_core.children.model import ChildLaunch
 from conducto_core.children.rules import as_parent, check_depth, child_form
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.run.model.params import PipelineParams, TreeParams
-from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.live_nodes import LiveExec
 
@@ -26,6 +25,8 @@ class CloudChildren(ChildApi):
     Raises:
         ProblemError: 401, the attempt has ended or is being stopped.
     """
+
+    pipelines: CloudPipelines
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class CloudChildren(ChildApi):
             raise ValueError("the token is not that of an attempt")
         pipeline_id, path, number = identity.attempt
         self._engine, self._org = engine, identity.org
-        self._pipelines, self._clock = pipelines, clock
+        self.pipelines, self._clock = pipelines, clock
         try:
             with engine.reading(identity.org, pipeline_id) as live:
                 node = _running(live, path, number)
@@ -65,7 +66,7 @@ class CloudChildren(ChildApi):
             tags=request.tags,
             run=request.run,
         )
-        made = await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
+        made = await self.pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
         me, child = self.me, made.pipeline.id
         await asyncio.to_thread(
             register_child,
@@ -77,12 +78,6 @@ class CloudChildren(ChildApi):
             child=child,
         )
         return made
-
-    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        return await self._pipelines.get_pipeline(params)
-
-    async def get_tree(self, params: TreeParams) -> TreePage:
-        return await self._pipelines.get_tree(params)
 
 
 def _running(live: CloudPipeline, path: str, number: int) -> LiveExec:

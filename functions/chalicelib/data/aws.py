@@ -30,21 +30,17 @@ class DataFunction:
         self._function = function
 
     def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
-        """Return a page of the entries of a directory, by name."""
         found = self._ask("entries", directory=directory, name=name, after=after, limit=limit)
         return DataList.model_validate(found)
 
     def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files that were last written within a period, newest first."""
         found = self._ask("changed", directory=directory, since=since, until=until, limit=limit)
         return ChangedData.model_validate(found)
 
     def stat(self, directory: str, name: str) -> FileFacts:
-        """Return the size and version of a file."""
         return FileFacts(*self._ask("look", directory=directory, name=name))
 
     def stage(self, directory: str, name: str, key: str) -> None:
-        """Copy a file to an object in the bucket."""
         self._ask("stage", directory=directory, name=name, key=key)
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
@@ -53,7 +49,6 @@ class DataFunction:
         return DataEntry.model_validate(found)
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
-        """Write a file from an object in the bucket."""
         return DataEntry.model_validate(self._ask("fetch", directory=directory, name=name, key=key))
 
     def begin(self, what: What, directory: str, name: str, key: str) -> None:
@@ -75,7 +70,6 @@ class DataFunction:
         return Marks(*found)
 
     def save_contents(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
-        """Save the contents of the files that an attempt wrote; return their bytes."""
         return int(self._ask("keep", directory=directory, contents=contents, wrote=dict(wrote)))
 
     def place(
@@ -97,11 +91,9 @@ class DataFunction:
         )
 
     def trim(self, days: float) -> None:
-        """Delete the contents of the cache that were not used for some days."""
         self._ask("trim", days=days)
 
     def delete(self, directory: str, name: str) -> Deleted:
-        """Delete a file, or a directory and its contents."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
     def total(self, directory: str, seconds: float) -> int:

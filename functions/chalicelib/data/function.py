@@ -52,25 +52,21 @@ class LocalDataFiles:
         self._cached: dict[str, CachedFiles] = {}
 
     def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
-        """Return a page of the entries of a directory, by name."""
         if not self._path(directory).is_dir():  # no command has mounted it yet
             return DataList(entries=(), next=None)
         return self._directory(directory).entries(name, after, limit)
 
     def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files that were last written within a period, newest first."""
         if not self._path(directory).is_dir():
             return ChangedData(entries=())
         return self._directory(directory).changed(since, until, limit)
 
     def stat(self, directory: str, name: str) -> FileFacts:
-        """Return the size and version of a file."""
         with self._directory(directory).open(name) as file:
             found = os.fstat(file.fileno())
         return FileFacts(found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
 
     def stage(self, directory: str, name: str, key: str) -> None:
-        """Copy a file to an object in the bucket."""
         with self._directory(directory).open(name) as file:
             counter = Counter(self._blobs, key, os.fstat(file.fileno()).st_size)
             self._blobs.put_file(key, cast("BinaryIO", Counted(file, counter)))
@@ -79,7 +75,6 @@ class LocalDataFiles:
         return asyncio.run(self._writable(directory).write(name, _chunks([data])))
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
-        """Write a file from an object in the bucket."""
         content = self._blobs.chunks(key)
         if content is None:
             raise NotFoundError(
@@ -104,7 +99,6 @@ class LocalDataFiles:
         end(self._blobs, key, said)
 
     def delete(self, directory: str, name: str) -> Deleted:
-        """Delete a file, or a directory and its contents."""
         return self._directory(directory).delete(name)
 
     def total(self, directory: str, seconds: float) -> int:
@@ -138,7 +132,6 @@ class LocalDataFiles:
         return marks
 
     def save_contents(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
-        """Save the contents of the files that an attempt wrote; return their bytes."""
         return self._files_of(contents).save_contents(self._path(directory), wrote)
 
     def place(
@@ -155,7 +148,6 @@ class LocalDataFiles:
         self._files_of(contents).restore(self._path(directory), writes, wrote, until)
 
     def trim(self, days: float) -> None:
-        """Delete the contents of the cache that were not used for some days."""
         for path in (self._root / _CONTENTS).glob("*"):
             CachedFiles(path).trim((), time(), days * _DAY)
 

@@ -42,7 +42,6 @@ class EventBridgeRules:
         self._function = function
 
     def put(self, org: str, name: str, pattern: Mapping[str, Any]) -> None:
-        """Route the events that match a pattern to a trigger."""
         events, rule = self._clients.get("events"), self._rule(org, name)
         about = f"Conducto: the trigger {name} of {org}"
         events.put_rule(Name=rule, EventPattern=json.dumps(pattern), Description=about)
@@ -56,7 +55,6 @@ class EventBridgeRules:
         events.put_targets(Rule=rule, Targets=[target])
 
     def delete(self, org: str, name: str) -> None:
-        """Route no more events to a trigger."""
         events, rule = self._clients.get("events"), self._rule(org, name)
         with ignoring("ResourceNotFoundException"):
             events.remove_targets(Rule=rule, Ids=[_TARGET])
@@ -85,12 +83,10 @@ class SqsQueues:
         self._function = function
 
     def own(self, org: str, name: str) -> str:
-        """Return the ARN of the queue that is created for a trigger."""
         _, partition, _, region, account, *_ = self._function.split(":")
         return f"arn:{partition}:sqs:{region}:{account}:{self._prefix}{_digest(org, name)}"
 
     def create(self, org: str, name: str, batch_seconds: int) -> None:
-        """Create the queue of a trigger with its dead-letter queue, or update them."""
         arn = self.own(org, name)
         kept = {"MessageRetentionPeriod": str(_KEPT_SECONDS), "SqsManagedSseEnabled": "true"}
         redrive = {"deadLetterTargetArn": f"{arn}{_DEAD}", "maxReceiveCount": MAX_RECEIVES}
@@ -103,7 +99,6 @@ class SqsQueues:
             self._sqs.set_queue_attributes(QueueUrl=made["QueueUrl"], Attributes=attributes)
 
     def delete(self, org: str, name: str) -> None:
-        """Delete the queues of a trigger with their messages."""
         own = self.own(org, name).rpartition(":")[2]
         for queue in (own, f"{own}{_DEAD}"):
             with ignoring(*_NO_QUEUE):

@@ -80,7 +80,6 @@ class EcrRegistry:
         self._made: set[str] = set()
 
     def reference(self, org: str, tag: str) -> str:
-        """Return the reference with which workers pull an image."""
         return f"{self._root}/{_part(org)}:{tag}"
 
     def exists(self, org: str, tag: str) -> bool:
@@ -213,11 +212,9 @@ class CodeBuild:
         self._registry = registry
 
     def reference(self, org: str, tag: str) -> str:
-        """Return the reference with which workers pull an image."""
         return self._registry.reference(org, tag)
 
     def exists(self, org: str, tag: str) -> bool:
-        """Return whether the registry has an image."""
         return self._registry.exists(org, tag)
 
     def login(self, org: str, session: str) -> RegistryLogin | None:

@@ -57,7 +57,7 @@ class NamedLimits:
     def reader(self, org: str) -> "LeasedLimits":
         """Return the current limits, for reading."""
         leases, _ = self._records.limits.read(org)
-        return LeasedLimits(leases, now=self._timing.clock())
+        return LeasedLimits(leases or (), now=self._timing.clock())
 
     def sweep(self, org: str, reading: Reading) -> None:
         """Release the limits of attempts that do not run."""
@@ -87,7 +87,7 @@ class NamedLimits:
     def _change(self, org: str, change: Callable[[LeasedLimits], T]) -> T:
         for attempt in range(_TRIES):
             leases, version = self._records.limits.read(org)
-            limits = LeasedLimits(leases, now=self._timing.clock())
+            limits = LeasedLimits(leases or (), now=self._timing.clock())
             result = change(limits)
             if not limits.is_changed:
                 return result

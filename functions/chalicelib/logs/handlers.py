@@ -106,7 +106,6 @@ class BlockStream:
         return self._block[first : first + count]
 
     def size(self) -> int:
-        """Return the size in bytes."""
         return self._size
 
 
@@ -195,7 +194,6 @@ class CloudLogs(CloudQueries):
 
     @serves(logs_operations.LOG_LINES)
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
-        """Return lines of an output stream."""
         key, complete = await self._output(query)
         if key is None:
             return LogLines(first=0, lines=(), total=0)

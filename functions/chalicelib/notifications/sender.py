@@ -302,15 +302,12 @@ class OrgRules:
         self._user = user
 
     def all(self) -> Sequence[NotificationRule]:
-        """Return the rules, by name."""
         return Suspensions(self._records, self._org).marked(self._rules.list_by_name(self._org))
 
     def put(self, rule: NotificationRule) -> None:
-        """Store a rule, replacing one of the same name."""
         self._rules.put(self._org, rule.model_copy(update={"owner": self._user}))
 
     def delete(self, name: str) -> bool:
-        """Delete a rule; return whether there was one."""
         return self._rules.delete(self._org, name)
 
 

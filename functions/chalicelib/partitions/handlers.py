@@ -13,5 +13,4 @@ class CloudPartitions(CloudQueries):
         return await self._read(pipeline_id, facts_of)
 
     def partition_store(self) -> PartitionBlobs:
-        """Return the store of the states."""
         return PartitionBlobs(self._storage.blobs, self._me.org)

@@ -12,11 +12,9 @@ class PartitionBlobs:
         self._org = org
 
     def read(self, name: str) -> bytes | None:
-        """Return the stored states of a program; None without any."""
         return self._blobs.get(self._key(name))
 
     def write(self, name: str, data: bytes) -> None:
-        """Store the states of a program."""
         self._blobs.put(self._key(name), data)
 
     def _key(self, name: str) -> str:

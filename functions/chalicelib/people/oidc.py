@@ -93,11 +93,9 @@ class OidcTokens:
 
     @property
     def configured(self) -> bool:
-        """Whether people sign in with an identity provider."""
         return self._people is not None
 
     def person(self, id_token: str) -> VerifiedPerson:
-        """Return the person of an ID token; raises `InvalidIdTokenError`."""
         if self._people is None:
             raise InvalidIdTokenError("this installation has no identity provider")
         claims = self._claims(self._people, id_token)
@@ -116,7 +114,6 @@ class OidcTokens:
         )
 
     def run(self, id_token: str) -> VerifiedRun:
-        """Return the CI run of an ID token; raises `InvalidIdTokenError`."""
         claims = self._claims(self._runs, id_token)
         event = _text(claims, "event_name")
         if event in _REFUSED_EVENTS:

@@ -92,8 +92,6 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
         )
 
     async def stored_plan(self, pipeline_id: str) -> bytes | None:
-        """Return the stored plan by which the tree was replaced last, or None."""
-
         def read_plan(live: CloudPipeline) -> bytes | None:
             return None if live.plan_key is None else live.tree_of(live.plan_key, "plan")
 

@@ -92,8 +92,6 @@ class StepFunctions:
         self._known: dict[str, None] = {}
 
     def ensure_activity(self, name: str) -> None:
-        """Create an activity unless it exists."""
-
         def make() -> None:
             with ignoring("ActivityAlreadyExists"):  # e.g. with other encryption
                 self._client.create_activity(name=name)
@@ -152,7 +150,6 @@ class StepFunctions:
         self._known[name] = None
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
-        """Start an execution named after ``run``, unless it exists, and return its ARN."""
         with throttling(), ignoring("ExecutionAlreadyExists"):
             self._client.start_execution(
                 stateMachineArn=machine_arn, name=run, input=json.dumps(data)
@@ -173,7 +170,6 @@ class StepFunctions:
             )
 
     def status(self, execution_arn: str) -> str:
-        """Return ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``."""
         with throttling():
             return str(self._client.describe_execution(executionArn=execution_arn)["status"])
 

@@ -45,7 +45,7 @@ from chalicelib.run.rules.state import CloudImage
 from chalicelib.telemetry.exporter import send_run
 from chalicelib.workers.port import Compute, WorkerTask
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
-from chalicelib.workers.slots import Need, Slots, Submit
+from chalicelib.workers.slots import SlotNeed, Slots, Submit
 from conducto.errors import DefinitionError
 from conducto.wire.services import to_form
 from conducto_core.asl.rules.compiler import Compiled, compile_residual
@@ -231,7 +231,7 @@ class DeferredExecutor:
                 about = {"pipeline": effects.pipeline_id}
                 logger.info("effects of a deleted pipeline", extra=about)
         if effects.room is not None:
-            self._slots.settle(effects.org, effects.pipeline_id, Need(effects.room))
+            self._slots.settle(effects.org, effects.pipeline_id, SlotNeed(effects.room))
         if effects.ended:
             self._send_run(effects, left)
 

@@ -48,7 +48,7 @@ from chalicelib.run.rules.deferred import BackgroundEvent, DeferredEffects, Lazy
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.telemetry.exporter import ends_run, has_receiver
 from chalicelib.workers.port import Compute
-from chalicelib.workers.slots import Need
+from chalicelib.workers.slots import SlotNeed
 from conducto_core.asl.rules.machine import (
     CompleteTask,
     MachineCommand,
@@ -263,7 +263,7 @@ def effects_of(
     live: CloudPipeline,
     changes: PipelineChanges,
     hires: tuple[WorkerLaunch, ...],
-    room: Need | None = None,
+    room: SlotNeed | None = None,
 ) -> PendingEffects:
     """Return the effects of an entry, which then do not require the pipeline's state."""
     released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires

@@ -252,7 +252,6 @@ class CloudQueries(CloudCaller):
 
     @serves(run_operations.LIST)
     async def list_pipelines(self, params: ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
         own = map(views.stored_summary, self._all_records())
         of_agents = reported_summaries(self._records, self._timing.clock, self._me)
         summaries = merge(own, of_agents, key=created, reverse=True)
@@ -325,11 +324,9 @@ class CloudQueries(CloudCaller):
         )
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
         return await self._read(pipeline_id, facts_of)
 
     async def changed_files(self, before: str, now: str) -> Sequence[str]:
-        """Return the files that differ between two identities of copied code, if known."""
         manifests = self._builds.manifests(self._me.org)
         return await asyncio.to_thread(manifests.changed, before, now)
 

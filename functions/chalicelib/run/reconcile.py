@@ -38,7 +38,7 @@ from chalicelib.run.rules.deferred import (
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.port import Compute, TaskEnd
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
-from chalicelib.workers.slots import Decide, Need
+from chalicelib.workers.slots import Decide, SlotNeed
 from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.command.json_logs import log_fields
 from conducto_core.errors import RefusedError
@@ -254,7 +254,7 @@ class Reconciler:
         if share.waiting is not None:  # the other waiting pipelines have checks of their own
             self._engine.slots.make(org, pipeline_id, wakes=False)
         elif share.keeps is not None:
-            self._engine.slots.settle(org, pipeline_id, Need.HAND_ON)
+            self._engine.slots.settle(org, pipeline_id, SlotNeed.HAND_ON)
 
     def _unplaced(self, live: CloudPipeline, running: Mapping[str, str]) -> dict[str, str]:
         """Return ``{worker: task}`` of those that have been starting for long."""

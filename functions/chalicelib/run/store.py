@@ -18,7 +18,6 @@ from typing import Any
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import (
-    MAX_INLINE,
     MAX_TRANSACTION,
     NEW,
     Condition,
@@ -33,6 +32,8 @@ from chalicelib.aws.errors import TransactionCancelledError
 from chalicelib.aws.table_keys import Key
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.people.store.organisations import TableOrgs
+from chalicelib.run import items
+from chalicelib.run.items import TURN_SECONDS, JournalItems
 from chalicelib.run.port import (
     Blobs,
     CloudRecord,
@@ -51,14 +52,12 @@ from conducto_core.installation.names import (
     BY_ORG,
     OPEN,
     PARTITION_KEY,
-    SORT_KEY,
     STATE_PREFIX,
     TREE_PREFIX,
 )
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
     AttemptRecord,
-    ChangeRow,
     NodeChange,
     ParentAttempt,
     PipelineRecord,
@@ -77,21 +76,10 @@ MAX_BYTES = 2 << 20
 RECORDS_PAGE = 200
 #: Seconds after which a worker's heartbeat expires.
 WORKER_SECONDS = 7 * 86_400
-#: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
-TURN_SECONDS = 86_400
 #: Seconds after which the number of pipelines that an attempt has launched expires.
 CHILD_SECONDS = 400 * 86_400
-#: Partitions of the index of pipelines: each pipeline is in one of them.
-_OPEN = "open"
-_RESTING = "resting"
-#: Before the id of an open pipeline in which an approval waits: they can be read without the rest.
-_ASKS = "?"
-#: The same for one that is settled and still has workers.
-_SETTLED = "~"
 #: Number above those of all entries.
 _LAST_ENTRY = 10**12 - 1
-#: Partition of the same index with pending notifications, sorted by due time.
-_DUE = "due"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -109,6 +97,7 @@ class JournalStore:
     def __init__(self, table: DynamoTable, bucket: Blobs, orgs: TableOrgs) -> None:
         self._table = table
         self._bucket = bucket
+        self._items = JournalItems(table, bucket)
         self._orgs = orgs
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
@@ -116,8 +105,8 @@ class JournalStore:
         pipeline_id = record.record.id
         key = self.keep_tree(pipeline_id, definition)
         item = {
-            **_record_item(record.org, record.record),
-            **_listed(record.org, pipeline_id, open_=False),
+            **items.record_item(record.org, record.record),
+            **items.listed(record.org, pipeline_id, open_=False),
             "definition": key,
         }
         self._table.put_where(table_keys.record(pipeline_id), item)
@@ -127,41 +116,41 @@ class JournalStore:
         item = self._table.get(table_keys.record(pipeline_id))
         if item is None or item["org"] != org:
             return None
-        return _record(item)
+        return items.read_record(item)
 
     def records(
         self, org: str, *, after: str | None = None, limit: int = 100
     ) -> tuple[tuple[PipelineRecord, ...], str | None]:
         """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
         found: list[PipelineRecord] = []
-        partition = _org_key(org)
-        place = None if after is None else _place(partition, after)
+        partition = items.org_key(org)
+        place = None if after is None else items.place_after(partition, after)
         for _, item in self._table.index(BY_ORG, partition, after=place):
             if len(found) == limit:
-                return tuple(found), _created_key(found[-1])
-            found.append(_record(item))
+                return tuple(found), items.created_key(found[-1])
+            found.append(items.read_record(item))
         return tuple(found), None
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
-        yield from self._listed_in(_OPEN)
+        yield from self._listed_in(items.LISTED_OPEN)
 
     def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
         """Yield an organisation's pipelines whose latest entry `asks`."""
-        begin = f"{org}#{_ASKS}"
-        for _, item in self._table.index(OPEN, _OPEN, begins=begin):
+        begin = f"{org}#{items.ASKS}"
+        for _, item in self._table.index(OPEN, items.LISTED_OPEN, begins=begin):
             record = self.record(org, str(item[OPEN.sort_key]).removeprefix(begin))
             if record is not None:
                 yield record
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
-        yield from self._listed_in(_RESTING)
+        yield from self._listed_in(items.RESTING)
 
     def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
         for _, item in self._table.index(OPEN, partition):
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
-            yield org, pipeline_id.lstrip(_ASKS + _SETTLED)
+            yield org, pipeline_id.lstrip(items.ASKS + items.SETTLED)
 
     def count_active(self, org: str, maximum: int) -> int:
         """Return the number of an organisation's pipelines that are not settled, up to a maximum.
@@ -169,8 +158,11 @@ class JournalStore:
         The latest changes may be missing.
         """
         begin = f"{org}#"
-        places = (item[OPEN.sort_key] for _, item in self._table.index(OPEN, _OPEN, begins=begin))
-        active = (1 for place in places if not str(place).startswith(begin + _SETTLED))
+        places = (
+            item[OPEN.sort_key]
+            for _, item in self._table.index(OPEN, items.LISTED_OPEN, begins=begin)
+        )
+        active = (1 for place in places if not str(place).startswith(begin + items.SETTLED))
         return sum(islice(active, maximum))
 
     def count_child(self, parent: ParentAttempt) -> int:
@@ -232,7 +224,7 @@ class JournalStore:
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
         """Store a generated tree and return its key; equal bytes have the same key."""
         key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
-        self._bucket.put(_tree_key(pipeline_id, key), compress(data))
+        self._bucket.put(items.tree_key(pipeline_id, key), compress(data))
         return key
 
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
@@ -243,7 +235,7 @@ class JournalStore:
         written = int(key.partition("-")[0])
         schema = self._table.schema
         older = schema.is_older(kind, written)
-        data = decompress(self._object(_tree_key(pipeline_id, key)))
+        data = decompress(self._items.object(items.tree_key(pipeline_id, key)))
         return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
@@ -281,39 +273,29 @@ class JournalStore:
     def _attempt_part(
         self, pipeline_id: str, attempt: AttemptRecord, number: int
     ) -> tuple[int, _Part]:
-        item = self._attempt_item(pipeline_id, attempt, number)
+        item = self._items.attempt(pipeline_id, attempt, number)
         data = item.get("data", b"")
         size = len(data) if isinstance(data, bytes) else 0
         return size, self._put(table_keys.attempt(pipeline_id, attempt.path, attempt.number), item)
 
-    def _attempt_item(self, pipeline_id: str, attempt: AttemptRecord, number: int) -> Item:
-        data = compress(attempt.model_dump_json().encode())
-        return {**self._store_data(pipeline_id, f"A{number}", data), "entry": number}
-
     def _spill_part(self, pipeline_id: str, entry: Entry) -> _Part:
         text = "\n".join(attempt.model_dump_json() for attempt in entry.attempts)
-        item = self._store_data(pipeline_id, f"X{entry.number}", compress(text.encode()))
+        item = self._items.store(pipeline_id, f"X{entry.number}", compress(text.encode()))
         return self._put(table_keys.spilled(pipeline_id, entry.number), item)
 
     def _entry_part(self, pipeline_id: str, entry: Entry) -> _Part:
         key = table_keys.entry(pipeline_id, entry.number)
-        lines = [
-            json.dumps(entry.input, separators=(",", ":")),
-            *map(ChangeRow.json, entry.changes),
-        ]
-        item = self._store_data(
-            pipeline_id, f"E{entry.number}", compress("\n".join(lines).encode())
-        )
-        last = entry.changes[-1].seq if entry.changes else entry.seq
         refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
-        return _Part(self._table.put_operation(key, {**item, "last": last}, new=True), refusal)
+        return _Part(
+            self._table.put_operation(key, self._items.entry(pipeline_id, entry), new=True), refusal
+        )
 
     def _turn_part(self, pipeline_id: str, entry: Entry, version: int) -> _Part:
         """Return the check of the turn, or its end, which costs as much."""
         key, refusal = table_keys.turn(pipeline_id), f"the turn of pipeline {pipeline_id} is over"
         where, values = "version = :mine", {":mine": version}
         if entry.opens:
-            item = {**_turn_item(Turn(version + 1, TurnState.OPEN)), "entry": entry.number}
+            item = {**items.turn_item(Turn(version + 1, TurnState.OPEN)), "entry": entry.number}
             update = Update(key, set=item, where=where, values=values)
             return _Part(self._table.update_operation(update), ConflictError(refusal))
         operation = self._table.check_operation(key, Condition(where, values))
@@ -328,16 +310,16 @@ class JournalStore:
             known = {**owner, ":schema": self._table.schema.number}
             condition = Condition(f"org = :owner AND {ATTRIBUTE} <= :schema", known)
             return _Part(self._table.check_operation(key, condition), refusal)
-        item = {} if entry.record is None else _record_item(org, entry.record)
+        item = {} if entry.record is None else items.record_item(org, entry.record)
         settled = entry.record is not None and entry.record.status.settled
-        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks, settled=settled)
+        item |= items.listed(org, pipeline_id, open_=entry.open, asks=entry.asks, settled=settled)
         item["entry"] = entry.number
         update = Update(key, set=item, where="org = :owner", values=owner)
         return _Part(self._table.update_operation(update), refusal)
 
     def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
         """Write a pipeline's record as of an entry; return False if a newer one is written."""
-        key, item = table_keys.record(record.id), _record_item(org, record)
+        key, item = table_keys.record(record.id), items.record_item(org, record)
         where = "org = :owner AND (attribute_not_exists(entry) OR entry < :entry)"
         values: Item = {":owner": org}
         return self._table.update_if(
@@ -347,18 +329,8 @@ class JournalStore:
     def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
         new_notifications = tuple(entry.notifications)
         outgoing = Outgoing(entry.number, 1, new_notifications[0].created, new_notifications)
-        item = self._outgoing_item(org, pipeline_id, outgoing)
+        item = self._items.outgoing(org, pipeline_id, outgoing)
         return self._put(table_keys.outgoing(pipeline_id, entry.number), item)
-
-    def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
-        text = "\n".join(notification.model_dump_json() for notification in outgoing.notifications)
-        name = f"M{outgoing.entry}"
-        item: dict[str, Value] = self._store_data(pipeline_id, name, compress(text.encode()))
-        item |= {"version": outgoing.version}
-        if outgoing.due is not None:
-            place = f"{_moment(outgoing.due)}#{org}#{pipeline_id}#{outgoing.entry}"
-            item |= {"due": outgoing.due, OPEN.partition_key: _DUE, OPEN.sort_key: place}
-        return item
 
     def _workers_part(self, org: str, entry: Entry) -> _Part:
         update, wait = self._orgs.reservation(
@@ -379,14 +351,14 @@ class JournalStore:
         """Write the attempts of an entry separately; repeating this changes nothing."""
         for attempt in attempts:
             key = table_keys.attempt(pipeline_id, attempt.path, attempt.number)
-            item = self._attempt_item(pipeline_id, attempt, number)
+            item = self._items.attempt(pipeline_id, attempt, number)
             # Unless the attempt has changed since.
             self._table.put_if(key, item, f"{NEW} OR entry < :n", {":n": number})
         self._table.delete(table_keys.spilled(pipeline_id, number))
 
     def _finish_spreading(self, pipeline_id: str) -> None:
         for sort, item in self._below(pipeline_id, "X#"):
-            lines = self._lines("spilled", item)
+            lines = self._items.lines("spilled", item)
             attempts = [AttemptRecord.model_validate_json(line) for line in lines]
             self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
 
@@ -405,7 +377,7 @@ class JournalStore:
                 state = TurnState(str(item["state"]))
                 turn = Turn(int(item["version"]), state, int(item.get("entry", 0)))
             elif int(sort.removeprefix("E#")) == after + len(entries) + 1:
-                entries.append(Entry(after + len(entries) + 1, self._input(item)))
+                entries.append(Entry(after + len(entries) + 1, self._items.input(item)))
         return News(entries, turn)
 
     def ends_with(self, pipeline_id: str, number: int) -> bool:
@@ -422,7 +394,7 @@ class JournalStore:
                 pipeline was to be taken after its deletion.
         """
         after = Turn(before.version + 1, state)
-        item, key = _turn_item(after), table_keys.turn(pipeline_id)
+        item, key = items.turn_item(after), table_keys.turn(pipeline_id)
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
             return after
@@ -436,7 +408,7 @@ class JournalStore:
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         """Let an input wait for an entry."""
         data = compress(json.dumps(waiting.submitted, separators=(",", ":")).encode())
-        item = self._store_data(pipeline_id, f"W{waiting.id}", data)
+        item = self._items.store(pipeline_id, f"W{waiting.id}", data)
         item["expires"] = int(time.time()) + TURN_SECONDS
         self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
 
@@ -444,7 +416,9 @@ class JournalStore:
         """Return the first waiting inputs by id (a consistent read)."""
         low = table_keys.waiting(pipeline_id, "!")
         found = self._table.range(low.partition, low.sort, table_keys.LAST, limit=limit)
-        return [Waiting(sort, json.loads(self._body("waiting", item))) for sort, item in found]
+        return [
+            Waiting(sort, json.loads(self._items.body("waiting", item))) for sort, item in found
+        ]
 
     def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
         """Delete waiting inputs; missing ones are not an error."""
@@ -455,12 +429,12 @@ class JournalStore:
         item = self._table.get(table_keys.snapshot(pipeline_id))
         if item is None:
             return None
-        return Snapshot(int(item["number"]), json.loads(self._body("snapshot", item)))
+        return Snapshot(int(item["number"]), json.loads(self._items.body("snapshot", item)))
 
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
         """Store a snapshot unless a newer one exists."""
         data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
-        item = self._store_data(pipeline_id, f"S{snapshot.number}", data)
+        item = self._items.store(pipeline_id, f"S{snapshot.number}", data)
         item["number"] = snapshot.number
         key = table_keys.snapshot(pipeline_id)
         before = self._table.get(key)
@@ -482,7 +456,7 @@ class JournalStore:
             first = table_keys.attempt(pipeline_id, path, 0)
             found = self._table.below(Key(first.partition, table_keys.attempts_of(path)))
         for _, item in found:
-            yield AttemptRecord.model_validate_json(self._body("attempt", item))
+            yield AttemptRecord.model_validate_json(self._items.body("attempt", item))
 
     def _partitions_of_attempts(self, pipeline_id: str) -> list[str]:
         return [table_keys.attempts(pipeline_id, part) for part in range(table_keys.PARTS)]
@@ -491,7 +465,9 @@ class JournalStore:
         """Return the changes numbered above ``after``, in order."""
         found: list[NodeChange] = []
         for item in self._entries_with_changes(pipeline_id, after):
-            rows = (self._upgraded("changes", item, line) for line in self._rows(item)[1:])
+            rows = (
+                self._items.upgraded("changes", item, line) for line in self._items.rows(item)[1:]
+            )
             batch = map(NodeChange.model_validate_json, rows)
             found += [change for change in batch if change.seq > after]
             if len(found) >= limit:
@@ -537,7 +513,7 @@ class JournalStore:
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
         """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
         for sort, item in self._below(pipeline_id, "M#"):
-            lines = self._lines("outgoing", item)
+            lines = self._items.lines("outgoing", item)
             yield Outgoing(
                 entry=int(sort.removeprefix("M#")),
                 version=int(item["version"]),
@@ -553,7 +529,7 @@ class JournalStore:
         """
         self._table.put_where(
             table_keys.outgoing(pipeline_id, outgoing.entry),
-            self._outgoing_item(org, pipeline_id, outgoing),
+            self._items.outgoing(org, pipeline_id, outgoing),
             "version = :before",
             {":before": outgoing.version - 1},
         )
@@ -564,9 +540,9 @@ class JournalStore:
         So the status of a commit that two pipelines report is that of the later one. Notifications
         written in the last seconds may be missing.
         """
-        latest = _moment(now)
+        latest = items.sortable_time(now)
         found: dict[tuple[str, str], str] = {}
-        for _, item in self._table.index(OPEN, _DUE):
+        for _, item in self._table.index(OPEN, items.DUE):
             moment, org, pipeline_id, _ = str(item[OPEN.sort_key]).split("#")
             if moment <= latest:
                 found[org, pipeline_id] = min(moment, found.get((org, pipeline_id), moment))
@@ -590,46 +566,6 @@ class JournalStore:
     def _below(self, pipeline_id: str, prefix: str) -> Iterator[tuple[str, dict[str, Value]]]:
         return self._table.range(table_keys.pipeline(pipeline_id), prefix, prefix + table_keys.LAST)
 
-    def _store_data(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
-        """Return attributes with ``data``; the object of a failed write is never read."""
-        if len(data) <= MAX_INLINE:
-            return {"data": data}
-        key = f"{STATE_PREFIX}{pipeline_id}/{name}-{sha256(data).hexdigest()}"
-        self._bucket.put(key, data)
-        return {"object": key}
-
-    def _rows(self, item: Item) -> list[bytes]:
-        """Return the lines of an entry: the input, and the changes."""
-        return decompress(self._data(item)).splitlines()
-
-    def _input(self, item: Item) -> Mapping[str, Any]:
-        first, *_ = decompress(self._data(item)).split(b"\n", 1)
-        found: Mapping[str, Any] = json.loads(self._upgraded("entry", item, first))
-        return found
-
-    def _body(self, kind: Kind, item: Item) -> bytes:
-        return self._upgraded(kind, item, decompress(self._data(item)))
-
-    def _lines(self, kind: Kind, item: Item) -> list[bytes]:
-        lines = decompress(self._data(item)).splitlines()
-        return [self._upgraded(kind, item, line) for line in lines]
-
-    def _upgraded(self, kind: Kind, item: Item, document: bytes) -> bytes:
-        schema, written = self._table.schema, int(item[ATTRIBUTE])
-        if not schema.is_older(kind, written):
-            return document
-        return json.dumps(schema.body(kind, written, json.loads(document))).encode()
-
-    def _data(self, item: Item) -> bytes:
-        data = item.get("data")
-        return data if isinstance(data, bytes) else self._object(str(item["object"]))
-
-    def _object(self, key: str) -> bytes:
-        data = self._bucket.get(key)
-        if data is None:
-            raise LookupError(f"{key} is not in the bucket")
-        return data
-
 
 def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
     """Return the error for a cancelled transaction; conflicts take precedence over the plan."""
@@ -645,59 +581,6 @@ def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
     if "TransactionConflict" in reasons:
         return ConflictError("another transaction is writing the same items")
     return RuntimeError(f"the transaction was rejected: {', '.join(reasons)}")
-
-
-def _turn_item(turn: Turn) -> Item:
-    expires = int(time.time()) + TURN_SECONDS
-    return {"version": turn.version, "state": str(turn.state), "expires": expires}
-
-
-def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
-    return {
-        "org": org,
-        "record": record.model_dump_json(),
-        BY_ORG.partition_key: _org_key(org),
-        BY_ORG.sort_key: _created_key(record),
-    }
-
-
-def _listed(
-    org: str, pipeline_id: str, *, open_: bool, asks: bool = False, settled: bool = True
-) -> dict[str, Value]:
-    partition = _OPEN if open_ else _RESTING
-    mark = (_ASKS if asks else _SETTLED if settled else "") if open_ else ""
-    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{mark}{pipeline_id}"}
-
-
-def _record(item: Item) -> PipelineRecord:
-    return PipelineRecord.model_validate_json(str(item["record"]))
-
-
-def _org_key(org: str) -> str:
-    return f"P#{org}"
-
-
-def _created_key(record: PipelineRecord) -> str:
-    return f"{_moment(record.created)}#{record.id}"
-
-
-def _moment(time: float) -> str:
-    return f"{time:020.6f}"
-
-
-def _place(partition: str, after: str) -> Item:
-    pipeline_id = after.partition("#")[2]
-    key = table_keys.record(pipeline_id)
-    return {
-        PARTITION_KEY: key.partition,
-        SORT_KEY: key.sort,
-        BY_ORG.partition_key: partition,
-        BY_ORG.sort_key: after,
-    }
-
-
-def _tree_key(pipeline_id: str, key: str) -> str:
-    return f"{TREE_PREFIX}{pipeline_id}/{key}"
 
 
 def _first(known: Sequence[bool]) -> int:

@@ -107,7 +107,6 @@ class CloudScheduleTarget:
         self._ended: dict[str, list[PipelineRecord]] = {}
 
     async def may_launch(self, org: str, owner: str) -> bool:
-        """Return whether a user may launch pipelines now."""
         permissions = await asyncio.to_thread(self._permissions, org, owner)
         return Permission.LAUNCH in permissions
 
@@ -139,13 +138,11 @@ class CloudScheduleTarget:
     async def partition_states(
         self, org: str, owner: str, record: PipelineRecord
     ) -> Mapping[str, PartitionState]:
-        """Return ``{key: state}`` of the partitions of a pipeline's program."""
         pipelines = await asyncio.to_thread(self._as_owner, org, owner)
         query = PartitionsParams.model_validate(program_of(record).model_dump())
         return states_of(await pipelines.list_partitions(query))
 
     async def cancel(self, org: str, owner: str, pipeline_id: str) -> None:
-        """Cancel a pipeline, unless it has ended."""
         pipelines = await asyncio.to_thread(self._as_owner, org, owner)
         cancel = ControlRequest(action=Action.CANCEL)
         try:

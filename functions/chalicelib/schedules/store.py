@@ -38,7 +38,6 @@ class TableSchedules:
         return None if item is None else rules.parsed(name, str(item["schedule"]))
 
     def create(self, org: str, schedule: Schedule, template: bytes | None = None) -> bool:
-        """Store a new schedule with its template; return False if the name is taken."""
         place = self._put_template(org, schedule.name, template)
         item = _item(org, schedule, place)
         stored = self._table.put_if(table_keys.schedule(org, schedule.name), item)
@@ -95,7 +94,6 @@ class TableSchedules:
             self._blobs.delete(str(place))
 
     def delete(self, org: str, name: str) -> bool:
-        """Delete a schedule with its firings and its template; return whether there was one."""
         key = table_keys.schedule(org, name)
         known = self._table.get(key)
         if known is None or not self._table.delete_once(key):
@@ -121,13 +119,11 @@ class TableSchedules:
         return None if item is None else rules.parsed_firing(firing_id, str(item["firing"]))
 
     def put_firing(self, org: str, name: str, firing: Firing) -> None:
-        """Replace a firing."""
         self._table.put(table_keys.firing(org, name, firing.id), _firing_item(firing))
 
     def firings(
         self, org: str, name: str, before: str | None = None, limit: int = 50
     ) -> Sequence[Firing]:
-        """Return firings with ids below ``before``, the newest first."""
         first = table_keys.firing(org, name, "0")
         last = table_keys.LAST if before is None else before
         found = self._table.range(
@@ -137,7 +133,6 @@ class TableSchedules:
         return [rules.parsed_firing(key, str(item["firing"])) for key, item in kept]
 
     def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
-        """Store an event, unless one with its mark is known; return the stored one."""
         mark = event.origin.mark
         if self._table.put_if(table_keys.event(org, name, mark), _event_item(event)):
             return event
@@ -150,7 +145,6 @@ class TableSchedules:
         return StoredEvent.model_validate_json(decompress(item["event"]))
 
     def add_events(self, org: str, name: str, events: Sequence[StoredEvent]) -> bool:
-        """Store events, at most 100; store none and return False if one of them is known."""
         items = [
             self._table.put_operation(
                 table_keys.event(org, name, event.origin.mark), _event_item(event), new=True
@@ -160,14 +154,12 @@ class TableSchedules:
         return not self._table.try_transact(items)
 
     def queue_trigger(self, queue: str) -> tuple[str, str] | None:
-        """Return organisation and name of the trigger that a queue fires."""
         item = self._table.get(table_keys.queue(queue))
         return None if item is None else (str(item["org"]), str(item["trigger"]))
 
     def claim_queue(
         self, queue: str, org: str, name: str, former: tuple[str, str] | None = None
     ) -> bool:
-        """Let a queue fire a trigger, unless it fires another one than the former."""
         before = (org, name) if former is None else former
         where = f"{NEW} OR (#org = :org AND #trigger = :trigger)"
         values = {":org": before[0], ":trigger": before[1]}
@@ -175,7 +167,6 @@ class TableSchedules:
         return self._table.put_if(table_keys.queue(queue), item, where, values)
 
     def release_queue(self, queue: str) -> None:
-        """Let a queue fire no trigger."""
         self._table.delete(table_keys.queue(queue))
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:

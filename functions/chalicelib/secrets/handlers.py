@@ -57,7 +57,6 @@ class VaultSecrets:
         return tuple(name for name in wanted if name in removed)
 
     def location(self) -> str:
-        """Return the place of the values, for display."""
         return "in AWS Secrets Manager"
 
     def _change(self, scope: Scope, change: Callable[[Written], Written]) -> Written:

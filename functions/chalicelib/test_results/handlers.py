@@ -16,15 +16,12 @@ class OrgQuarantines:
         self._org = org
 
     def all(self) -> Sequence[Quarantine]:
-        """Return the quarantines, also those that have ended."""
         return self._quarantines.list_by_name(self._org)
 
     def put(self, quarantine: Quarantine) -> None:
-        """Store a quarantine, replacing one of the same name."""
         self._quarantines.put(self._org, quarantine)
 
     def delete(self, name: str) -> bool:
-        """Delete a quarantine; return whether there was one."""
         return self._quarantines.delete(self._org, name)
 
 
@@ -42,17 +39,13 @@ class CloudTests(CloudCaller):
         return OrgQuarantines(self._records, self._me.org)
 
     def read_test_history(self, name: str) -> bytes | None:
-        """Return the stored history of a program's tests."""
         return self._storage.blobs.get(history_key(self._me.org, name))
 
     def write_test_history(self, name: str, data: bytes) -> None:
-        """Store the history of a program's tests."""
         self._storage.blobs.put(history_key(self._me.org, name), data)
 
     def caller_name(self) -> str:
-        """Return the user that sent the request."""
         return self._me.user
 
     def time_now(self) -> float:
-        """Return the seconds since the epoch."""
         return self._timing.clock()

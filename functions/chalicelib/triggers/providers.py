@@ -54,7 +54,6 @@ class GitProviders:
 
     @property
     def settings(self) -> Settings:
-        """The addresses of the APIs."""
         return self._settings
 
     def commit(

@@ -30,27 +30,27 @@ Decide = Callable[[CloudPipeline], Input | None]
 Submit = Callable[[str, str, Decide], bool]
 
 
-class Need(StrEnum):
+class SlotNeed(StrEnum):
     """The step after an entry: ``MAKE`` room for the pipeline, or ``HAND_ON`` free workers."""
 
     MAKE = "make"
     HAND_ON = "hand_on"
 
 
-def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None:
+def needed_room(before: Share, after: Share, *, more_spare: bool) -> SlotNeed | None:
     """Return the step after an entry, given the shares before and after it."""
     # Without a number, it waits for workers that other groups have reserved.
     other_need = before.wanted > 0 and not after.wanted
     if after.waiting is not None and (before.waiting is None or more_spare or other_need):
-        return Need.MAKE
+        return SlotNeed.MAKE
     freed = after.workers < before.workers or after.reserved < before.reserved
     warmer = (after.warm or 0) > (before.warm or 0)
     if freed or warmer or more_spare:
-        return Need.HAND_ON
+        return SlotNeed.HAND_ON
     if after.wanted > before.wanted:
-        return Need.MAKE
+        return SlotNeed.MAKE
     gave_up = before.waiting is not None and after.waiting is None
-    return Need.HAND_ON if gave_up and after.workers == before.workers else None
+    return SlotNeed.HAND_ON if gave_up and after.workers == before.workers else None
 
 
 class Slots:
@@ -94,9 +94,9 @@ class Slots:
         part = grants({**others, live.id: own}, workers, free, self._clock())
         return part.get(live.id, 0)
 
-    def settle(self, org: str, pipeline_id: str, need: Need) -> None:
+    def settle(self, org: str, pipeline_id: str, need: SlotNeed) -> None:
         """Do what an entry of a pipeline needs."""
-        if need is Need.MAKE:
+        if need is SlotNeed.MAKE:
             self.make(org, pipeline_id)
         else:
             self._offer_to_waiting(org, pipeline_id)

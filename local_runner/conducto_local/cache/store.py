@@ -110,16 +110,11 @@ class SqliteCache:
         return found[0][0] if found else None
 
     def list_used(self, text: str, limit: int) -> list[CacheEntry]:
-        """Return the entries whose pipeline, path or program has a text, the last used first.
-
-        A negative limit is none.
-        """
         rest = """WHERE instr(lower(pipeline || ' ' || path || ' ' || program), lower(?)) > 0
             ORDER BY used DESC, key LIMIT ?"""
         return self._entries(rest, text, limit)
 
     def with_id(self, prefix: str) -> list[CacheEntry]:
-        """Return the entries whose keys start with a text; two are enough."""
         return self._entries("WHERE key >= ? AND key < ? LIMIT 2", prefix, prefix + "g")
 
     def delete(self, key: str) -> None:

@@ -12,8 +12,7 @@ from conducto_core.children.handlers import ChildApi, attempt_ended, refusal
 from conducto_core.children.model import ChildLaunch
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.children.rules import as_parent, check_depth, check_rights, child_form
-from conducto_core.run.model.params import PipelineParams, TreeParams
-from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 from conducto_core.tree.model import Pipeline
 from conducto_local.children.channel import ChildRequest, ChildResponse
 from conducto_local.run.launching import LocalLaunches, Origin
@@ -66,8 +65,10 @@ def _check_allowed(active: ActiveAttempt, operation: AnyOperation) -> None:
 class _Children(ChildApi):
     """The children of one attempt."""
 
+    pipelines: LocalChildren
+
     def __init__(self, pipelines: LocalChildren, active: ActiveAttempt) -> None:
-        self._pipelines = pipelines
+        self.pipelines = pipelines
         self._active = active
         self.me = as_parent(active.live.record, active.spec.path, active.number)
 
@@ -92,12 +93,6 @@ class _Children(ChildApi):
             if record.engine == "docker":  # a plain process has all rights of the user
                 check_rights(child, spec, images.values())
 
-        return await self._pipelines.launch(
+        return await self.pipelines.launch(
             launch, key, repeated=repeated, origin=Origin(self.me, check)
         )
-
-    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        return await self._pipelines.get_pipeline(params)
-
-    async def get_tree(self, params: TreeParams) -> TreePage:
-        return await self._pipelines.get_tree(params)

@@ -10,7 +10,7 @@ A name in a variable has capital letters, and ``_`` for other characters than le
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from conducto.api.config import Config
@@ -27,9 +27,7 @@ class BucketError(WorkerStartError):
     """A bucket has no usable directory; the message has the remedy."""
 
 
-def check_buckets(
-    nodes: Iterable[NodeSpec], home: StateDir, env: Mapping[str, str] = os.environ
-) -> None:
+def check_buckets(nodes: Iterable[NodeSpec], home: StateDir) -> None:
     """Reject Execs with buckets that have no directory on this machine.
 
     Raises:
@@ -40,16 +38,14 @@ def check_buckets(
     def check(node: NodeSpec) -> None:
         for bucket in node.placement.buckets:
             if bucket not in known:
-                known[bucket] = _problem(bucket, home, env)
+                known[bucket] = _problem(bucket, home)
             if known[bucket]:
                 raise invalid(node.path, known[bucket])
 
     check_each((node for node in nodes if node.placement.buckets), check)
 
 
-def bucket_mounts(
-    buckets: Iterable[Bucket], home: StateDir, env: Mapping[str, str] = os.environ
-) -> tuple[Mount, ...]:
+def bucket_mounts(buckets: Iterable[Bucket], home: StateDir) -> tuple[Mount, ...]:
     """Return the mounts of buckets; the directory of a prefix to write to is created.
 
     Raises:
@@ -57,7 +53,7 @@ def bucket_mounts(
     """
     found = []
     for bucket in buckets:
-        root = _root(bucket, home, env)
+        root = _root(bucket, home)
         directory = root / bucket.prefix
         if bucket.mode == "rw":
             try:
@@ -78,9 +74,9 @@ def variable_of(bucket: Bucket) -> str:
     return "CONDUCTO_BUCKET_" + re.sub(r"[^A-Z0-9]", "_", bucket.name.upper())
 
 
-def _problem(bucket: Bucket, home: StateDir, env: Mapping[str, str]) -> str:
+def _problem(bucket: Bucket, home: StateDir) -> str:
     try:
-        root = _root(bucket, home, env)
+        root = _root(bucket, home)
     except BucketError as error:
         return str(error)
     if bucket.mode == "ro" and not (root / bucket.prefix).is_dir():
@@ -88,11 +84,11 @@ def _problem(bucket: Bucket, home: StateDir, env: Mapping[str, str]) -> str:
     return ""
 
 
-def _root(bucket: Bucket, home: StateDir, env: Mapping[str, str]) -> Path:
+def _root(bucket: Bucket, home: StateDir) -> Path:
     """Return the directory that stands for the whole bucket."""
     variable = variable_of(bucket)
     file = Config.get_profile_config(home.profile)
-    given = env.get(variable) or file.get(SECTION, bucket.name, fallback=None)
+    given = os.environ.get(variable) or file.get(SECTION, bucket.name, fallback=None)
     if not given:
         raise BucketError(
             f"{bucket.url}: no directory of this machine stands for the bucket {bucket.name}. "

@@ -29,7 +29,7 @@ from conducto_core.run.model.labels import duration
 from conducto_core.run.model.params import PipelineParams
 from conducto_local.agent.state_dir import switch_in
 from conducto_local.debug.session import hold_shell
-from conducto_local.debug.terminal import DebugError, Line, Screen
+from conducto_local.debug.terminal import DebugError, Screen, TerminalLine
 from conducto_local.engine.port import EngineError, Stream
 
 # ----------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ class PageScreen:
     def __init__(self, lines: int, columns: int) -> None:
         self._size = (lines, columns)
         self._changed: Callable[[], None] | None = None
-        self._line: Line | None = None
+        self._line: TerminalLine | None = None
         self._early = b""
         self._waiting: deque[bytes] = deque()
         self._news = asyncio.Event()
@@ -138,7 +138,7 @@ class PageScreen:
         finally:
             self._changed = None
 
-    def read(self, line: Line) -> None:
+    def read(self, line: TerminalLine) -> None:
         self._line = line
         if self._early:
             line.typed(self._early)
@@ -172,7 +172,7 @@ class OpenShell(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ShellLimits:
     """The limits of shells in pages.
 
     Attributes:
@@ -198,7 +198,7 @@ class TerminalSocket:
         self,
         plan: DebugPlan,
         screen: PageScreen,
-        limits: Limits,
+        limits: ShellLimits,
         hold: OpenShell,
         on_closed: Callable[[], None],
     ) -> None:
@@ -295,7 +295,7 @@ class TerminalSocket:
 
 
 VARIABLE = "CONDUCTO_WEB_SHELL"
-DEFAULTS = Limits()
+DEFAULTS = ShellLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +307,11 @@ class _Waiting:
     timer: asyncio.TimerHandle
 
 
-class Shells:
+class PageShells:
     """The shells in pages of one agent."""
 
     def __init__(
-        self, pipelines: Pipelines, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell
+        self, pipelines: Pipelines, limits: ShellLimits = DEFAULTS, hold: OpenShell = hold_shell
     ) -> None:
         self._pipelines = pipelines
         self._limits = limits
@@ -375,13 +375,13 @@ class Shells:
             self._places.remove(waiting.place)
 
 
-def allowed_shells(pipelines: Pipelines, env: Mapping[str, str] = os.environ) -> Shells | None:
+def allowed_shells(pipelines: Pipelines, env: Mapping[str, str] = os.environ) -> PageShells | None:
     """Return the shells in pages, or None if the agent's environment disables them.
 
     Raises:
         AgentSettingError: The variable is neither ``on`` nor ``off``.
     """
-    return Shells(pipelines) if switch_in(env, VARIABLE, default=True) else None
+    return PageShells(pipelines) if switch_in(env, VARIABLE, default=True) else None
 
 
 def _digest(ticket: str) -> str:

@@ -342,7 +342,7 @@ class _Shell:
 
 
 class _Exec:
-    """The input of an exec; implements `conducto_local.debug.terminal.Line`."""
+    """The input of an exec; implements `conducto_local.debug.terminal.TerminalLine`."""
 
     def __init__(self, stream: Attachment) -> None:
         self._stream = stream

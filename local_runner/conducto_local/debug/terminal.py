@@ -23,7 +23,7 @@ from conducto_local.engine.port import Mount, Stream, WorkerSpec
 # The ports between a debug shell and its terminal or page.
 
 
-class Line(Protocol):
+class TerminalLine(Protocol):
     """The input of a shell. All methods are called in the event loop."""
 
     @property
@@ -62,7 +62,7 @@ class Screen(Protocol):
     def resizes(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
         """Call ``changed`` whenever the size changes while the block runs."""
 
-    def read(self, line: Line) -> None:
+    def read(self, line: TerminalLine) -> None:
         """Start passing on input."""
 
 
@@ -123,7 +123,7 @@ class Terminal:
             if self.is_terminal:
                 loop.remove_signal_handler(signal.SIGWINCH)
 
-    def read(self, line: Line) -> None:
+    def read(self, line: TerminalLine) -> None:
         """Start reading; pass on input in the event loop.
 
         Uses a daemon thread, because a read from a terminal cannot be cancelled.

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class LinkTiming:
     """Seconds of everything that the link waits for.
 
     Attributes:
@@ -84,11 +84,11 @@ class Link:
         service: Service,
         pipelines: Pipelines,
         files: LinkFiles,
-        timing: Timing | None = None,
+        timing: LinkTiming | None = None,
     ) -> None:
         self._settings = WatchedSettings(profile)
         self._files = files
-        self._timing = Timing() if timing is None else timing
+        self._timing = LinkTiming() if timing is None else timing
         self._channel = Channel()
         policy = Policy(self._settings.now, files)
         self._summaries = SummarySender(pipelines, self._channel, files)

@@ -25,7 +25,7 @@ from conducto_local.logs.store import LogDirectory, LogWriter
 from conducto_local.run.admission import read_tree
 from conducto_local.run.attempt_records import placement_of
 from conducto_local.run.live_pipeline import ActiveAttempt
-from conducto_local.run.usage import Sampler
+from conducto_local.run.usage import ContainerSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ async def _run(active: ActiveAttempt, job: Job, writer: LogWriter, run: CommandR
     if container is None:
         raise RuntimeError(f"{active.spec.path}: no container")
     size = placement_of(active)
-    sampler = Sampler(
+    sampler = ContainerSampler(
         container.worker,
         lambda line: writer.write("resources", line),
         limits=(size.cpu, size.mem),

@@ -56,7 +56,7 @@ from conducto_local.run.deletion import PipelineDeleter
 from conducto_local.run.gc import GarbageCollector
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
-from conducto_local.secrets.handlers import LocalSecrets
+from conducto_local.secrets.handlers import LocalSecretHandlers
 from conducto_local.store.port import Store, StoreFullError
 from conducto_local.test_results.handlers import LocalTests
 
@@ -160,7 +160,7 @@ class LocalPipelines(
     LocalPrograms,
     LocalApprovals,
     LocalCache,
-    LocalSecrets,
+    LocalSecretHandlers,
     LocalChildren,
     LocalLogs,
     LocalData,

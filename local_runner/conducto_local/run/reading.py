@@ -67,7 +67,6 @@ class LocalQueries(LocalAccess):
 
     @serves(run_operations.GET)
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
         return views.summary(self.live(params.id))
 
     def _summary(self, record: PipelineRecord) -> PipelineSummary:
@@ -94,7 +93,6 @@ class LocalQueries(LocalAccess):
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 
     async def stored_plan(self, pipeline_id: str) -> bytes | None:
-        """Return the stored plan by which the tree was replaced last, or None."""
         record = self._cache.record(pipeline_id)
         return await asyncio.to_thread(self._store.plan, record.id)
 
@@ -171,7 +169,6 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
 
     async def changed_files(self, before: str, now: str) -> Sequence[str]:
-        """Return the files that differ between two identities of copied code, if known."""
         return await asyncio.to_thread(self._scheduler.manifests.changed, before, now)
 
     def node_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:

@@ -21,7 +21,7 @@ EVERY_SECONDS = 2.0
 _TIMEOUT = 5.0
 
 
-class Sampler:
+class ContainerSampler:
     """Samples the usage of one attempt, from its start until `end`.
 
     Args:

@@ -11,7 +11,7 @@ from conducto_local.approvals.handlers import DECIDER
 from conducto_local.run.access import LocalAccess
 
 
-class LocalSecrets(LocalAccess):
+class LocalSecretHandlers(LocalAccess):
     """The secrets of the user."""
 
     @serves(operations.SECRETS)

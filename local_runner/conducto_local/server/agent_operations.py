@@ -19,7 +19,7 @@ from conducto_core.run.model.requests import AgentStatus
 from conducto_core.run.model.responses import AgentStopping, Login
 from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
 from conducto_local.agent.files import AgentState
-from conducto_local.debug.page import Shells
+from conducto_local.debug.page import PageShells
 from conducto_local.server.auth import CODE_SECONDS, Sessions
 
 #: The operations of a local server.
@@ -108,7 +108,7 @@ def local_servers(
     agent: AgentState,
     stop: Callable[[], None],
     sessions: Sessions | None = None,
-    shells: Shells | None = None,
+    shells: PageShells | None = None,
     *assistants: object,
 ) -> tuple[object, ...]:
     """Return the objects that execute `LOCAL_OPERATIONS`.

@@ -154,8 +154,8 @@ class WebApp:
             return None
 
 
-def _static(file: Path, *, unchanging: bool, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return FileResponse(file, status, headers=_headers(unchanging=unchanging))
+def _static(file: Path, *, unchanging: bool) -> Response:
+    return FileResponse(file, headers=_headers(unchanging=unchanging))
 
 
 def _headers(*, unchanging: bool) -> dict[str, str]:

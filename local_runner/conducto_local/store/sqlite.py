@@ -152,7 +152,6 @@ class SqliteStore:
             connection.execute("INSERT INTO definitions VALUES (?, '', ?)", (number, definition))
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition that was passed to `create`, or that replaced it."""
         found = self._read(rows.GET_DEFINITION, pipeline_id)
         if not found:
             raise DamagedError(_broken(pipeline_id, "definition", "it is missing"))
@@ -160,27 +159,22 @@ class SqliteStore:
         return body
 
     def plan(self, pipeline_id: str) -> bytes | None:
-        """Return the plan by which the definition was replaced last, or None if it never was."""
         found = self._read(rows.GET_PLAN, pipeline_id)
         body: bytes | None = found[0][0] if found else None
         return body
 
     def put_record(self, record: PipelineRecord) -> None:
-        """Replace the record of the pipeline with this id."""
         self.save(record.id, WriteBatch(record=record))
 
     def ids(self) -> frozenset[str]:
-        """Return the ids of all pipelines, including those with an unreadable record."""
         return frozenset(found for (found,) in self._select(rows.GET_IDS))
 
     def records(self) -> list[PipelineRecord]:
-        """Return every pipeline with a readable record, in the order of creation."""
         parsed = [rows.record_of(row) for row in self._select(rows.GET_PIPELINES)]
         self._damaged = {one: str(r) for one, r in parsed if isinstance(r, ValueError)}
         return [record for _, record in parsed if isinstance(record, PipelineRecord)]
 
     def damaged(self) -> dict[str, str]:
-        """Return ``{pipeline id: cause}`` of those that the last `records` could not read."""
         if self._damaged is None:
             self.records()
         return dict(self._damaged or {})
@@ -235,7 +229,6 @@ class SqliteStore:
         return _parsed(pipeline_id, "node", rows.node_of, pages)
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
-        """Yield the attempts of one node or of all, ordered by path and number."""
         first, last = ("", _AFTER_ALL_PATHS) if path is None else (path, path)
         page = self._read(rows.GET_ATTEMPTS, pipeline_id, last, first, 0, PAGE)
         pages = self._pages(page, rows.GET_ATTEMPTS, pipeline_id, last, width=2)
@@ -264,12 +257,10 @@ class SqliteStore:
         return Period(*found[0])
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
-        """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""
         found = self._read(rows.GET_CHANGES, pipeline_id, after, limit)
         return list(_parsed(pipeline_id, "change", rows.change_of, found))
 
     def last_seq(self, pipeline_id: str) -> int:
-        """Return the number of the newest change, 0 if there is none."""
         newest: int = self._read(rows.LAST_SEQ, pipeline_id)[0][0]
         return newest
 
@@ -280,26 +271,21 @@ class SqliteStore:
         return times[-1] if times else None
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
-        """Return ``{target path: definition}`` of the generated trees, outer before inner."""
         return dict(self._read(rows.GET_GENERATED, pipeline_id))
 
     def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
-        """Return ``{path: edits}`` of the nodes that were modified."""
         found = self._read(rows.GET_EDITS, pipeline_id)
         return dict(_parsed(pipeline_id, "modification", rows.edit_of, found))
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
-        """Return the images, in the order in which they were first saved."""
         found = self._read(rows.GET_IMAGES, pipeline_id)
         return list(_parsed(pipeline_id, "image", rows.image_of, found))
 
     def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
-        """Return the notifications of one node or of all, in the order of their events."""
         found = self._read(rows.GET_NOTIFICATIONS, pipeline_id, path, path)
         return list(_parsed(pipeline_id, "notification", rows.notification_of, found))
 
     def last_notification(self, pipeline_id: str) -> int:
-        """Return the number of the newest notification, 0 if there is none."""
         newest: int = self._read(rows.LAST_NOTIFICATION, pipeline_id)[0][0]
         return newest
 

@@ -1,9 +1,9 @@
 """The author API: nodes, the tree they form, and its serialization.
 
-Modules load in this order: `text`, `parameters`, `node_base`, `nodes`, `lazy`; and only when a tree
-is printed or launched, `wire_records`, `pull_up`, `serialize`, `pretty`, `validate`, `launch_form`.
-Standard library only, Python 3.8 and later, and nothing heavy at import: a native function in a
-warm container pays for it each time.
+Modules load in this order: `text`, `parameters`, `node_env`, `node_base`, `nodes`, `lazy`; and only
+when a tree is printed or launched, `wire_records`, `pull_up`, `serialize`, `pretty`, `validate`,
+`launch_form`. Standard library only, Python 3.8 and later, and nothing heavy at import: a native
+function in a warm container pays for it each time.
 """
 
 # ruff: noqa: PLC0415

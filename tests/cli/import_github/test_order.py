@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto_cli.import_github.order import Group, Tree, arrange
+from conducto_cli.import_github.order import JobGroup, Tree, arrange
 
 
 @st.composite
@@ -50,9 +50,9 @@ def test_groups_have_several_children_of_another_kind(needs: dict[str, list[str]
     waiting = [arrange(needs)]
     while waiting:
         tree = waiting.pop()
-        if isinstance(tree, Group):
+        if isinstance(tree, JobGroup):
             assert len(tree.children) > 1
-            inner = [child for child in tree.children if isinstance(child, Group)]
+            inner = [child for child in tree.children if isinstance(child, JobGroup)]
             assert all(child.serial != tree.serial for child in inner)
             waiting += inner
 
@@ -60,13 +60,13 @@ def test_groups_have_several_children_of_another_kind(needs: dict[str, list[str]
 def test_independent_chains_are_side_by_side() -> None:
     tree = arrange({"a": [], "b": ["a"], "c": [], "d": ["c"]})
 
-    assert tree == Group(False, (Group(True, ("a", "b")), Group(True, ("c", "d"))))
+    assert tree == JobGroup(False, (JobGroup(True, ("a", "b")), JobGroup(True, ("c", "d"))))
 
 
 def test_diamond_is_three_stages() -> None:
     tree = arrange({"d": ["b", "c"], "b": ["a"], "c": ["a"], "a": []})
 
-    assert tree == Group(True, ("a", Group(False, ("b", "c")), "d"))
+    assert tree == JobGroup(True, ("a", JobGroup(False, ("b", "c")), "d"))
 
 
 def test_circle_is_named() -> None:
@@ -77,11 +77,11 @@ def test_circle_is_named() -> None:
 @pytest.mark.parametrize(
     ("group", "name"),
     [
-        (Group(True, ("build", "deploy")), "build to deploy"),
-        (Group(False, ("test-unit", "test-docs")), "test"),
-        (Group(False, ("lint", "test")), "lint and test"),
-        (Group(False, ("a", "b", "c", "d")), "a and 3 more"),
+        (JobGroup(True, ("build", "deploy")), "build to deploy"),
+        (JobGroup(False, ("test-unit", "test-docs")), "test"),
+        (JobGroup(False, ("lint", "test")), "lint and test"),
+        (JobGroup(False, ("a", "b", "c", "d")), "a and 3 more"),
     ],
 )
-def test_group_has_a_name_of_its_jobs(group: Group, name: str) -> None:
+def test_group_has_a_name_of_its_jobs(group: JobGroup, name: str) -> None:
     assert group.name == name

@@ -12,7 +12,7 @@ import pytest
 
 from conducto.errors import UsageError
 from conducto_cli.launch import local_builds
-from conducto_cli.launch.local_builds import ImageBuildError, Output
+from conducto_cli.launch.local_builds import BuildOutput, ImageBuildError
 from conducto_core.api.cloud_operations import OwnBuild, OwnBuilds, RegistryLogin
 from conducto_core.images.contexts import Context, Ignore, read_context
 from conducto_core.run.model.requests import LaunchRequest
@@ -176,7 +176,7 @@ def test_build_requires_a_docker_client(bench: Bench) -> None:
 
 
 def test_long_output_keeps_its_beginning_and_end() -> None:
-    output = Output()
+    output = BuildOutput()
 
     output.add(b"first\n")
     for _ in range(50):
@@ -192,7 +192,7 @@ def test_long_output_keeps_its_beginning_and_end() -> None:
 
 
 def test_short_output_is_kept_unchanged() -> None:
-    output = Output()
+    output = BuildOutput()
     for line in (b"one\n", b"two\n"):
         output.add(line)
 

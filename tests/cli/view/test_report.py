@@ -6,7 +6,7 @@ import pytest
 
 from conducto_cli.text.text import UNICODE_MARKS, text_of
 from conducto_cli.view.model import PipelineModel
-from conducto_cli.view.report import Page, final_report
+from conducto_cli.view.report import ReportPage, final_report
 from conducto_client import Client
 from conducto_core.run.model.labels import cause_text
 from conducto_core.run.model.records import ImageRecord, ImageState
@@ -28,7 +28,9 @@ def report(open_client: OpenClient, **changes: object) -> list[str]:
     with open_client() as client:
         model = PipelineModel(client.get("abc-def").model_copy(update=changes))
         model.add(client.tree("abc-def"))
-        return [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
+        return [
+            text_of(line) for line in final_report(client, model, ReportPage(UNICODE_MARKS, 90))
+        ]
 
 
 def test_failure_report_has_at_most_twelve_lines(
@@ -111,7 +113,9 @@ def test_timed_out_group_is_reported_instead_of_its_execs(
             model.apply(batch)
         model.rows["/g"].max_time = 2
 
-        lines = [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
+        lines = [
+            text_of(line) for line in final_report(client, model, ReportPage(UNICODE_MARKS, 90))
+        ]
 
     assert lines == [
         "✘ /g timed out; 1 not run",

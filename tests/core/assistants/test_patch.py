@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto_core.assistants.rules.patch import ABSENT, Change, MadeNode, Site, diff, patch
+from conducto_core.assistants.rules.patch import (
+    ABSENT,
+    MadeNode,
+    PatchSite,
+    SourceChange,
+    diff,
+    patch,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,16 +23,16 @@ if TYPE_CHECKING:
 FILE = "pipeline.py"
 
 
-def patched(source: str, *changes: Change, **node: Any) -> tuple[str, list[str]]:
+def patched(source: str, *changes: SourceChange, **node: Any) -> tuple[str, list[str]]:
     lines = node.pop("lines", (1,))
-    sites = tuple(Site(FILE, line) for line in lines)
+    sites = tuple(PatchSite(FILE, line) for line in lines)
     made = MadeNode("/a", node.get("name", "a"), node.get("command", "make"), sites, changes)
     uses = Counter(dict.fromkeys(sites, 1)) | Counter(node.get("uses", {}))
     result = patch([made], {FILE: source}, uses)
     return result.sources[FILE], result.by_hand
 
 
-C = Change
+C = SourceChange
 HELPER = "def step(root, name, command, mem=1):\n    root[name] = co.Exec(command, mem=mem)\n"
 TWO = """def inner(root, command):
     root["a"] = co.Exec(command)
@@ -103,7 +110,7 @@ EDITS = {
         f'{HELPER}step(root, "a", "make", mem=2)\nstep(root, "b", "make", mem=2)\n',
         [C("command", "make", "make all"), C("mem", 2, 4)],
         f'{HELPER}step(root, "a", "make all", mem=4)\nstep(root, "b", "make", mem=2)\n',
-        {"lines": (2, 3), "uses": {Site(FILE, 2): 2}},
+        {"lines": (2, 3), "uses": {PatchSite(FILE, 2): 2}},
     ),
     "through two helpers": (
         f'{TWO}outer(root, "make")\n',
@@ -116,7 +123,7 @@ EDITS = {
 
 @pytest.mark.parametrize(("source", "changes", "wanted", "node"), EDITS.values(), ids=list(EDITS))
 def test_value_is_edited(
-    source: str, changes: list[Change], wanted: str, node: dict[str, Any], tmp_path: Path
+    source: str, changes: list[SourceChange], wanted: str, node: dict[str, Any], tmp_path: Path
 ) -> None:
     assert patched(source, *changes, **node) == (wanted, [])
     if "\r" in source:
@@ -171,7 +178,7 @@ SENTENCES = {
     "value of all nodes of a helper": (
         f'{HELPER}step(root, "a", "make")\n'.replace("mem=mem", "mem=1"),
         C("mem", 1, 2),
-        {"lines": (2, 3), "uses": {Site(FILE, 2): 3}},
+        {"lines": (2, 3), "uses": {PatchSite(FILE, 2): 3}},
         "the line makes 3 nodes",
     ),
     "default of a helper": (
@@ -205,7 +212,7 @@ SENTENCES = {
     ("source", "change", "node", "words"), SENTENCES.values(), ids=list(SENTENCES)
 )
 def test_anything_else_becomes_a_sentence(
-    source: str, change: Change, node: dict[str, Any], words: str
+    source: str, change: SourceChange, node: dict[str, Any], words: str
 ) -> None:
     text, by_hand = patched(source, change, **node)
 
@@ -218,8 +225,8 @@ def test_anything_else_becomes_a_sentence(
 
 def test_edit_of_several_lines_moves_later_nodes() -> None:
     source = 'root["a"] = co.Exec("make")\nroot["b"] = co.Exec("test", mem=1)\n'
-    first = MadeNode("/a", "a", "make", (Site(FILE, 1),), (C("command", "make", "make\nall"),))
-    second = MadeNode("/b", "b", "test", (Site(FILE, 2),), (C("mem", 1, 2),))
+    first = MadeNode("/a", "a", "make", (PatchSite(FILE, 1),), (C("command", "make", "make\nall"),))
+    second = MadeNode("/b", "b", "test", (PatchSite(FILE, 2),), (C("mem", 1, 2),))
 
     result = patch([first, second], {FILE: source.replace('"make"', '"""make"""')}, {})
 

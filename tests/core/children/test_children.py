@@ -31,12 +31,6 @@ class Children(ChildApi):
     ) -> Any:
         raise LaunchedError(key)
 
-    async def get_pipeline(self, params: Any) -> Any:
-        raise NotImplementedError
-
-    async def get_tree(self, params: Any) -> Any:
-        raise NotImplementedError
-
 
 class WatchedText(str):
     """A text that notes the threads that decode it."""

@@ -45,7 +45,7 @@ REASONS = (
     *(f"RunTask: {reason}" for reason in capacity.REFUSALS),
     *capacity.FAILED_STARTS,
     capacity.INTERRUPTED,
-    capacity.HOST_INTERRUPTED,
+    "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated: Spot interruption",
     "Task stopped; SpotInterruption",
     "Host is shutting down; TerminationNotice",
     "AWS has no capacity: it found no machine for a worker in 10 minutes",

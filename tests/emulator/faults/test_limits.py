@@ -12,12 +12,12 @@ from conducto_emulator.faults.latency import (
     REQUEST,
     TASK_START,
     TRANSITION,
-    Buckets,
     Delay,
     Dice,
     Latency,
     Rate,
     TokenBucket,
+    TokenBuckets,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,11 @@ LIMITS = {
     "API Gateway's request": limits.GATEWAY_PAYLOAD,
     "Lambda's event and response, synchronous": limits.LAMBDA_SYNC_PAYLOAD,
     "Lambda's event, asynchronous": limits.LAMBDA_ASYNC_PAYLOAD,
-    "Lambda's retries, asynchronous": limits.LAMBDA_RETRIES,
+    "Lambda's retries, asynchronous": limits.RateLimit(
+        len(limits.LAMBDA_RETRY_MINUTES),
+        "retries",
+        "How Lambda handles errors and retries with asynchronous invocation",
+    ),
     "Lambda's concurrency": limits.LAMBDA_CONCURRENCY,
     "Fargate On-Demand in a new account": limits.FARGATE_VCPUS,
 }
@@ -69,7 +73,7 @@ def test_bucket_ignores_clock_that_goes_back() -> None:
 
 def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
     clock = Clock()
-    buckets = Buckets(clock, {("ecs", "RunTask"): RATE, ("ecs", "StopTask"): RATE})
+    buckets = TokenBuckets(clock, {("ecs", "RunTask"): RATE, ("ecs", "StopTask"): RATE})
 
     for _ in range(3):
         assert buckets.allow("ecs", "RunTask")
@@ -80,7 +84,7 @@ def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
 
 
 def test_buckets_have_the_rates_of_aws_by_default() -> None:
-    buckets = Buckets(Clock())
+    buckets = TokenBuckets(Clock())
 
     burst = [buckets.allow("ecs", "RunTask") for _ in range(21)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from conducto_emulator.faults.partitions import READS, WRITES, CapacityUnits, Partitions
+from conducto_emulator.faults.partitions import READS, WRITES, CapacityUnits, NetworkPartitions
 
 KIB = 1024
 
@@ -66,7 +66,7 @@ def test_reads_cost_a_unit_for_each_four_kibibytes_or_half_of_it() -> None:
 
 def test_a_partition_refuses_more_than_its_limit_until_time_has_passed() -> None:
     now = [0.0]
-    partitions = Partitions(lambda: now[0])
+    partitions = NetworkPartitions(lambda: now[0])
     large = put("P#a", 100 * KIB - 20)
 
     for _ in range(int(WRITES / 100)):
@@ -81,7 +81,7 @@ def test_a_partition_refuses_more_than_its_limit_until_time_has_passed() -> None
 
 def test_reads_are_limited_once_they_are_known() -> None:
     now = [0.0]
-    partitions = Partitions(lambda: now[0])
+    partitions = NetworkPartitions(lambda: now[0])
     get = {"Key": key("P#a"), "ConsistentRead": True}
     item = put("P#a", 400 * KIB - 20)["Item"]
 

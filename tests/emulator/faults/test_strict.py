@@ -7,8 +7,8 @@ import json
 import time
 from typing import Any
 
-from conducto_emulator.faults.latency import AwsCall, Buckets, Latency, Rate, call_of
-from conducto_emulator.faults.partitions import Partitions
+from conducto_emulator.faults.latency import AwsCall, Latency, Rate, TokenBuckets, call_of
+from conducto_emulator.faults.partitions import NetworkPartitions
 from conducto_emulator.faults.strict import StrictAws, Strictness
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/s3/aws4_request, SignedHeaders=host"
@@ -64,7 +64,7 @@ def test_calls_are_recognised_by_their_target_or_their_signature() -> None:
 
 def test_throttled_call_does_not_reach_its_handler() -> None:
     aws = Aws()
-    aws.strictness.buckets = Buckets(time.monotonic, {("ecs", "RunTask"): ONCE})
+    aws.strictness.buckets = TokenBuckets(time.monotonic, {("ecs", "RunTask"): ONCE})
 
     first, second = (aws.call(ECS, "RunTask", cluster="c") for _ in range(2))
 
@@ -123,7 +123,7 @@ def test_call_takes_the_time_of_the_model() -> None:
 
 
 def test_partition_that_is_too_hot_is_throttled() -> None:
-    aws = Aws(partitions=Partitions(lambda: 0.0))
+    aws = Aws(partitions=NetworkPartitions(lambda: 0.0))
     large = {"Put": {"Item": {**KEY, "data": {"S": "x" * 300_000}}}}
 
     transactions = [aws.call(TABLE, "TransactWriteItems", TransactItems=[large]) for _ in range(3)]
@@ -135,7 +135,7 @@ def test_partition_that_is_too_hot_is_throttled() -> None:
 
 
 def test_reads_of_a_partition_are_limited_as_well() -> None:
-    aws = Aws(partitions=Partitions(lambda: 0.0))
+    aws = Aws(partitions=NetworkPartitions(lambda: 0.0))
     aws.moto.response = {"Item": {**KEY, "data": {"S": "x" * 390_000}}}
 
     found = [aws.call(TABLE, "GetItem", Key=KEY, ConsistentRead=True)[0][:3] for _ in range(40)]

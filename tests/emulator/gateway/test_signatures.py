@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 from conducto_emulator.gateway.access import (
+    AccessKey,
     AwsDoor,
-    Key,
     Keys,
     Names,
-    Request,
     SignatureError,
+    SignedRequest,
     new_key,
 )
 
@@ -32,19 +32,21 @@ BODY = b'{"activityArn": "arn:mine"}'
 PAGE = "http://127.0.0.1:6000"
 
 
-def as_sent(signed: AWSRequest) -> Request:
+def as_sent(signed: AWSRequest) -> SignedRequest:
     headers = {name.lower(): str(value) for name, value in signed.headers.items()}
-    return Request(signed.method, signed.url, {"host": HOST, **headers}, signed.data or b"")
+    return SignedRequest(signed.method, signed.url, {"host": HOST, **headers}, signed.data or b"")
 
 
-def signed(key: Key = OWN, body: bytes = BODY, path: str = "/", service: str = "states") -> Request:
+def signed(
+    key: AccessKey = OWN, body: bytes = BODY, path: str = "/", service: str = "states"
+) -> SignedRequest:
     made = AWSRequest("POST", f"http://{HOST}{path}", data=body)
     made.headers["X-Amz-Target"] = "AWSStepFunctions.GetActivityTask"
     SigV4Auth(Credentials(key.id, key.secret), service, "us-east-1").add_auth(made)
     return as_sent(made)
 
 
-def presigned(key: Key = OWN) -> Request:
+def presigned(key: AccessKey = OWN) -> SignedRequest:
     made = AWSRequest("GET", f"http://{HOST}/bucket/a%20b?x-id=GetObject")
     credentials = Credentials(key.id, key.secret)
     S3SigV4QueryAuth(credentials, "s3", "us-east-1", expires=60).add_auth(made)
@@ -57,7 +59,9 @@ def now(**later: float) -> datetime:
 
 # Requests are signed inside of the tests: a suite may be collected long before.
 @pytest.mark.parametrize("sign", [signed, presigned])
-def test_own_key_is_accepted_while_its_signature_is_fresh(sign: Callable[[], Request]) -> None:
+def test_own_key_is_accepted_while_its_signature_is_fresh(
+    sign: Callable[[], SignedRequest],
+) -> None:
     request = sign()
 
     assert request.check(KEYS) is OWN
@@ -67,8 +71,8 @@ def test_own_key_is_accepted_while_its_signature_is_fresh(sign: Callable[[], Req
 
 
 @pytest.mark.parametrize("sign", [signed, presigned])
-@pytest.mark.parametrize("key", [new_key(), Key(OWN.id, "guessed")])
-def test_other_keys_are_refused(sign: Callable[[Key], Request], key: Key) -> None:
+@pytest.mark.parametrize("key", [new_key(), AccessKey(OWN.id, "guessed")])
+def test_other_keys_are_refused(sign: Callable[[AccessKey], SignedRequest], key: AccessKey) -> None:
     with pytest.raises(SignatureError, match="not signed with a key"):
         sign(key).check(KEYS)
 
@@ -93,7 +97,7 @@ def test_changed_requests_are_refused(changes: dict[str, Any]) -> None:
 
 def test_issued_keys_are_limited_by_their_policy() -> None:
     polls = {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": "arn:mine"}
-    lent = Key("ASIA", "secret", {"Statement": [polls]})
+    lent = AccessKey("ASIA", "secret", {"Statement": [polls]})
 
     assert lent.allows(signed())
     assert not lent.allows(signed(body=b'{"activityArn": "arn:other"}'))

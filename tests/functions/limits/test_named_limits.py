@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.limits.named_limits import GRACE, NamedLimits, lease_of
-from chalicelib.limits.store import TableLimits
+from chalicelib.records import limits_in
 from chalicelib.run.group_commit import BusyError
 from chalicelib.services import Services
 from chalicelib.workers.output_handlers import WorkerGoneError
@@ -31,7 +31,9 @@ from support.cloud.world import ME, WorkerCalls, World, claim_of
 from support.trees import leaf, parallel, serial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chalicelib.aws.named_records import TableDocuments
 
 DATABASE = {"name": "database", "number": 1, "priority": 0}
 BOTH = {**DATABASE, "number": 2}
@@ -379,18 +381,22 @@ def test_random_histories_respect_limits_and_end(data: Any) -> None:
 
 
 @pytest.fixture
-def records() -> Iterator[TableLimits]:
+def records() -> Iterator[TableDocuments[Sequence[Lease]]]:
     with aws() as clients:
-        yield TableLimits(DynamoTable(clients, TABLE))
+        yield limits_in(DynamoTable(clients, TABLE))
 
 
 @settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_random_histories_respect_limits_in_the_table(data: Any, records: TableLimits) -> None:
+def test_random_histories_respect_limits_in_the_table(
+    data: Any, records: TableDocuments[Sequence[Lease]]
+) -> None:
     play(World(limits=records), data)
 
 
-def test_processes_that_compete_never_exceed_a_limit(records: TableLimits) -> None:
+def test_processes_that_compete_never_exceed_a_limit(
+    records: TableDocuments[Sequence[Lease]],
+) -> None:
     world = World(limits=records, sleep=time.sleep, jitter=random.random)
     named = NamedLimits(world.cloud.records, world.cloud.timing)
     pipeline = world.launch(parallel(*(limited(f"n{n}", BOTH) for n in range(6))))

@@ -10,12 +10,12 @@ from tests.fakes.debug_shell import FakeShell
 
 from conducto_core.debug.terminal import MAX_SHELL_FRAME, ShellEnd
 from conducto_core.run.model.labels import duration
-from conducto_local.debug.page import Limits, PageScreen, TerminalSocket
+from conducto_local.debug.page import PageScreen, ShellLimits, TerminalSocket
 from conducto_local.debug.terminal import DebugError
 from conducto_local.engine.port import EngineError
 from support.debug_plans import plan
 
-LIMITS = Limits()
+LIMITS = ShellLimits()
 SHORT = 0.05
 
 
@@ -26,7 +26,7 @@ class Page:
         closed: Number of reports that the container was removed.
     """
 
-    def __init__(self, limits: Limits = LIMITS, *, echoes: bool = True) -> None:
+    def __init__(self, limits: ShellLimits = LIMITS, *, echoes: bool = True) -> None:
         self.shell = FakeShell(echoes=echoes)
         self.closed = 0
         screen = PageScreen(24, 80)

@@ -22,7 +22,7 @@ from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.states import NodeType, State
 from conducto_local.agent.state_dir import AgentSettingError
-from conducto_local.debug.page import Limits, Shells, allowed_shells
+from conducto_local.debug.page import PageShells, ShellLimits, allowed_shells
 from conducto_local.server.auth import SCRIPT_HEADER
 from support.api_server import TOKEN, RunningServer, running_server
 from support.debug_plans import SECRET, plan
@@ -59,7 +59,7 @@ def shell() -> FakeShell:
 
 @pytest.fixture
 def server(pipelines: Planning, shell: FakeShell) -> Iterator[RunningServer]:
-    with running_server(pipelines, shells=Shells(pipelines, hold=shell)) as running:
+    with running_server(pipelines, shells=PageShells(pipelines, hold=shell)) as running:
         yield running
 
 
@@ -196,7 +196,7 @@ def can_be_asked(server: RunningServer) -> bool:
 
 
 def test_unused_ticket_expires_and_frees_its_slot(pipelines: Planning, shell: FakeShell) -> None:
-    shells = Shells(pipelines, replace(Limits(), shells=1, ticket=0.05), shell)
+    shells = PageShells(pipelines, replace(ShellLimits(), shells=1, ticket=0.05), shell)
     with running_server(pipelines, shells=shells) as server:
         code = ticket(server).ticket
         wait_for(lambda: can_be_asked(server))
@@ -208,7 +208,9 @@ def test_a_shell_that_cannot_be_planned_takes_no_room(
     pipelines: Planning, shell: FakeShell
 ) -> None:
     pipelines.refuses = True
-    with running_server(pipelines, shells=Shells(pipelines, Limits(shells=1), shell)) as server:
+    with running_server(
+        pipelines, shells=PageShells(pipelines, ShellLimits(shells=1), shell)
+    ) as server:
         for _ in range(2):
             with pytest.raises(ApiError, match="image a is building"):
                 ticket(server)
@@ -230,7 +232,7 @@ def test_closing_a_page_ends_its_shell(server: RunningServer, shell: FakeShell) 
 def test_an_agent_that_stops_ends_its_shells(pipelines: Planning, shell: FakeShell) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(
-            running_server(pipelines, shells=Shells(pipelines, hold=shell))
+            running_server(pipelines, shells=PageShells(pipelines, hold=shell))
         )
         opened = ExitStack()
         socket = opened.enter_context(dial(server, ticket(server).ticket))
@@ -296,7 +298,7 @@ def test_invalid_environment_value_is_rejected() -> None:
 
 
 async def test_secrets_are_deleted_with_their_ticket(pipelines: Planning) -> None:
-    shells = Shells(pipelines, replace(Limits(), ticket=0.01), FakeShell())
+    shells = PageShells(pipelines, replace(ShellLimits(), ticket=0.01), FakeShell())
     await shells.open_shell(PIPELINE, REQUEST)
     held = [one.secrets["TOKEN"].get_secret_value() for one in shells.planned()]
 

@@ -17,14 +17,16 @@ from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.states import NodeType, State
 from conducto_local.agent.agent import LOCAL_RULES
 from conducto_local.agent.files import AgentState
-from conducto_local.debug.page import Shells
-from conducto_local.remote.link import Link, Timing
+from conducto_local.debug.page import PageShells
+from conducto_local.remote.link import Link, LinkTiming
 from conducto_local.remote.policy import LinkSettings, write_settings
 from conducto_local.remote.summaries import LinkFiles
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.auth import Sessions
 
-QUICK = Timing(tick=0.01, look=0.02, ack=5.0, grace=0.05, first_backoff=0.01, longest_backoff=0.05)
+QUICK = LinkTiming(
+    tick=0.01, look=0.02, ack=5.0, grace=0.05, first_backoff=0.01, longest_backoff=0.05
+)
 
 
 @dataclass
@@ -39,7 +41,7 @@ class LinkedAgent:
     RUNNING = State.RUNNING
 
     @staticmethod
-    def timing(**changes: float) -> Timing:
+    def timing(**changes: float) -> LinkTiming:
         """Return the quick timing with changes."""
         return replace(QUICK, **changes)
 
@@ -65,13 +67,13 @@ class LinkedAgent:
 
     def service(self) -> Service:
         """Return the agent's API."""
-        shells = Shells(self.pipelines, hold=self.shell)
+        shells = PageShells(self.pipelines, hold=self.shell)
         state = AgentState(1, "http://127.0.0.1:1", "1.2.3", 5.0)
         servers = local_servers(self.pipelines, state, _never, Sessions("t", 1), shells)
         return Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES)
 
     @contextlib.asynccontextmanager
-    async def linked(self, timing: Timing = QUICK) -> AsyncIterator[Link]:
+    async def linked(self, timing: LinkTiming = QUICK) -> AsyncIterator[Link]:
         """Run the link while the block runs."""
         link = Link(self.profile, self.service(), self.pipelines, self.files, timing)
         task = asyncio.create_task(link.run())

@@ -8,7 +8,7 @@ from tests.fakes.engine import FakeEngine, FakeWorker
 from conducto_core.command.model import Resources
 from conducto_core.command.usage import Reading, resources_in
 from conducto_local.engine.port import EngineError, WorkerSpec
-from conducto_local.run.usage import Sampler
+from conducto_local.run.usage import ContainerSampler
 
 MB = 1_000_000
 
@@ -30,7 +30,9 @@ class Broken(FakeWorker):
 
 async def sampled(worker: FakeWorker, seconds: float, *, fresh: bool = True) -> Resources:
     lines: list[bytes] = []
-    sampler = Sampler(worker, lines.append, limits=(2.0, 1.0), fresh=fresh, first=0.1, every=0.1)
+    sampler = ContainerSampler(
+        worker, lines.append, limits=(2.0, 1.0), fresh=fresh, first=0.1, every=0.1
+    )
     await asyncio.sleep(seconds)
     sampler.end()
     before = len(lines)
@@ -85,7 +87,7 @@ async def test_measurement_after_the_end_is_not_written() -> None:
     lines: list[bytes] = []
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    sampler = Sampler(
+    sampler = ContainerSampler(
         worker(kind=Stubborn), lines.append, limits=(2.0, 1.0), fresh=True, first=0.0, every=0.1
     )
     await asyncio.sleep(0.05)

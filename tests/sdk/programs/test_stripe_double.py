@@ -30,7 +30,7 @@ from conducto_core.people.model import AuditParams
 from conducto_core.run.model.states import State
 from conducto_emulator.moto.server import free_port
 from conducto_emulator.stripe.server import StripeDouble
-from conducto_emulator.stripe.webhooks import Delivery, signature
+from conducto_emulator.stripe.webhooks import WebhookDelivery, signature
 from support.cloud.world import ME, World
 from support.trees import parallel
 
@@ -229,9 +229,11 @@ def check_bill(status: BillingStatus) -> None:
     assert status.parts.commands + status.parts.idle == pytest.approx(status.accrued)
 
 
-@pytest.mark.parametrize("mode", [Delivery.TWICE, Delivery.REORDERED, Delivery.FORGED])
+@pytest.mark.parametrize(
+    "mode", [WebhookDelivery.TWICE, WebhookDelivery.REORDERED, WebhookDelivery.FORGED]
+)
 def test_every_way_of_delivery_ends_in_the_state_of_the_subscription(
-    here: Installation, mode: Delivery
+    here: Installation, mode: WebhookDelivery
 ) -> None:
     here.double.webhooks.mode = mode
     here.pay()
@@ -242,7 +244,7 @@ def test_every_way_of_delivery_ends_in_the_state_of_the_subscription(
     here.double.webhooks.wait()
 
     assert here.world.orgs.plan(ME.org).name == "scale"
-    assert set(here.answers) == ({202, 401} if mode is Delivery.FORGED else {202})
+    assert set(here.answers) == ({202, 401} if mode is WebhookDelivery.FORGED else {202})
     assert here.records.waiting_events() == []
 
 

@@ -34,8 +34,8 @@ from conducto_emulator.faults.latency import (
     LAMBDA_SYNC_PAYLOAD,
     RATES,
     WEBSOCKET_FRAME,
-    Buckets,
     Rate,
+    TokenBuckets,
 )
 from conducto_emulator.gateway.gateway import strict_times
 from conducto_emulator.tasks.tasks import Knobs
@@ -60,7 +60,7 @@ def _as_before(whole: Emulator, strictness: Strictness) -> Iterator[None]:
     conflicts, lag = strictness.conflicts, strictness.lag
     yield
     strictness.conflicts, strictness.lag = conflicts, lag
-    strictness.buckets = Buckets(time.monotonic)
+    strictness.buckets = TokenBuckets(time.monotonic)
     whole.board.knobs = Knobs()
     whole.board.max_vcpus = FARGATE_VCPUS.value
     whole.gateway.max_wait = strictness.slowness * GATEWAY_WAIT.value
@@ -114,7 +114,7 @@ def closed_with(connection: ClientConnection) -> int:
 
 def test_calls_beyond_a_bucket_are_throttled(strictness: Strictness, me: Cloud) -> None:
     once_each = {("ecs", "ListTasks"): ONCE, ("states", "CreateActivity"): ONCE}
-    strictness.buckets = Buckets(time.monotonic, {**RATES, **once_each})
+    strictness.buckets = TokenBuckets(time.monotonic, {**RATES, **once_each})
     cluster = os.environ[Variables.CLUSTER]
 
     once("ecs").list_tasks(cluster=cluster)
@@ -138,7 +138,7 @@ def test_pipelines_run_while_calls_are_throttled_and_writes_conflict(
         ("ecs", "RunTask"),
     )
     busy = dict.fromkeys(calls, Rate(1, 0.5, "a busy account"))
-    strictness.buckets = Buckets(time.monotonic, {**RATES, **busy})
+    strictness.buckets = TokenBuckets(time.monotonic, {**RATES, **busy})
 
     runs = [me.launch(serial(a=f"echo {number}", b="true")) for number in range(3)]
     for run in runs:

@@ -45,11 +45,9 @@ class SignalClock:
         self._told.set()
 
     def now(self) -> float:
-        """Return seconds since an arbitrary moment."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or sooner when the worker is asked to stop."""
         if self._told.is_set():
             time.sleep(min(seconds, 1.0))  # already stopping: do not busy-wait
         else:

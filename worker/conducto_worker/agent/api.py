@@ -128,7 +128,6 @@ class HttpApi:
         return self._try(START, start, self._timeout)
 
     def claim(self, claim: Claim) -> ClaimResponse:
-        """Return the decision about a task."""
         return self._try(CLAIM, claim, self._timeout)
 
     def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
@@ -151,7 +150,6 @@ class HttpApi:
         return self._try(REPORT, report, lambda: TIMEOUT)
 
     def upload(self, data: bytes) -> str:
-        """Upload a large object; return its key."""
         answer = self._try(UPLOAD, None, self._timeout)
         try:
             self._put(answer.url, data)

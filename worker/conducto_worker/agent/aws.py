@@ -62,11 +62,9 @@ class ActivityPoller:
 
     @property
     def open(self) -> bool:
-        """Whether a poll of `poll_briefly` is still open."""
         return self._polled is not None
 
     def poll_briefly(self, seconds: float) -> PolledTask | None:
-        """Return the next task, or None after some seconds; the poll then stays open."""
         try:
             found = self._open_poll().get(timeout=seconds)
         except Empty:

@@ -106,7 +106,6 @@ class FifoCommands:
 
     @property
     def finished(self) -> Finished | None:
-        """The result of the command; None while it runs."""
         try:
             return None if self._parser is None else self._parser.finished
         except ServerProtocolError as error:

@@ -37,14 +37,14 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
-class Site(NamedTuple):
+class PatchSite(NamedTuple):
     """A call in a file."""
 
     file: str
     line: int
 
 
-class Change(NamedTuple):
+class SourceChange(NamedTuple):
     """A parameter with its values at launch and now; ``env.NAME`` for a variable."""
 
     name: str
@@ -65,8 +65,8 @@ class MadeNode:
     path: str
     name: str
     command: str | None
-    sites: tuple[Site, ...]
-    changes: tuple[Change, ...]
+    sites: tuple[PatchSite, ...]
+    changes: tuple[SourceChange, ...]
 
 
 @dataclass
@@ -105,7 +105,7 @@ class _Found(NamedTuple):
 
 
 def patch(
-    nodes: Sequence[MadeNode], sources: Mapping[str, str], uses: Mapping[Site, int]
+    nodes: Sequence[MadeNode], sources: Mapping[str, str], uses: Mapping[PatchSite, int]
 ) -> Patched:
     """Return the edited sources.
 
@@ -150,11 +150,11 @@ class _Moves:
     def __init__(self) -> None:
         self._moves: list[tuple[str, int, int]] = []
 
-    def add(self, site: Site, lines: int) -> None:
+    def add(self, site: PatchSite, lines: int) -> None:
         """Note an edit in the call at a site."""
         self._moves.append((site.file, site.line, lines))
 
-    def now(self, site: Site) -> Site:
+    def now(self, site: PatchSite) -> PatchSite:
         """Return where a site is after the edits."""
         moved = sum(n for file, line, n in self._moves if file == site.file and line < site.line)
         return site._replace(line=site.line + moved)
@@ -163,10 +163,10 @@ class _Moves:
 def _apply(
     sources: dict[str, str],
     node: MadeNode,
-    change: Change,
-    uses: Mapping[Site, int],
+    change: SourceChange,
+    uses: Mapping[PatchSite, int],
     moves: _Moves,
-) -> Site:
+) -> PatchSite:
     """Edit one value in place; return its site."""
     if not node.sites:
         raise _ByHandError("the place in the script was not recorded")
@@ -387,7 +387,7 @@ def _span(node: Any) -> _Span:
     return _Span((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
 
 
-def _edit(text: str, found: _Found, change: Change) -> str:
+def _edit(text: str, found: _Found, change: SourceChange) -> str:
     if found.value is None:
         if change.new is ABSENT:
             raise _ByHandError("the value comes from a group above it")
@@ -407,7 +407,7 @@ def _edit(text: str, found: _Found, change: Change) -> str:
     return _splice(text, _span(found.value), _quoted(text, found.value, change.new))
 
 
-def _insertion(text: str, found: _Found, change: Change) -> tuple[_Span, str]:
+def _insertion(text: str, found: _Found, change: SourceChange) -> tuple[_Span, str]:
     name, _, variable = change.name.partition(".")
     if isinstance(found.holder, ast.Dict):
         entry = f"{_written(variable)}: {_written(change.new)}"
@@ -478,7 +478,7 @@ def _splice(text: str, span: _Span, new: str) -> str:
     return (data[:low] + new.encode() + data[high:]).decode()
 
 
-def _check_same(before: str, after: str, found: _Found, change: Change) -> None:
+def _check_same(before: str, after: str, found: _Found, change: SourceChange) -> None:
     """Check that the syntax tree differs in the wanted value only."""
     name, _, variable = change.name.partition(".")
     expected = ast.parse(before)

@@ -112,7 +112,7 @@ class SpanEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class SpanLink:
     """Another span, possibly of another trace."""
 
     trace_id: str
@@ -137,7 +137,7 @@ class Span:
     kind: Literal["server", "internal"] = "internal"
     attributes: Attributes = field(default_factory=dict)
     events: tuple[SpanEvent, ...] = ()
-    links: tuple[Link, ...] = ()
+    links: tuple[SpanLink, ...] = ()
     error: str | None = None
 
 
@@ -272,7 +272,7 @@ def attempt_span(run: Run, attempt: AttemptRecord) -> Span:
         max(start, end),
         attributes=_attempt_attributes(run, attempt),
         events=tuple(known),
-        links=(Link(trace_id(pipeline), before),) if number > 1 else (),
+        links=(SpanLink(trace_id(pipeline), before),) if number > 1 else (),
         error=error,
     )
 
@@ -325,11 +325,11 @@ def _run_span(run: Run, whole: _Period) -> Span:
     result = task_result(state, None)
     links = []
     if run.before is not None:
-        links.append(Link(trace_id(pipeline), node_span_id(pipeline, _ROOT, run.before)))
+        links.append(SpanLink(trace_id(pipeline), node_span_id(pipeline, _ROOT, run.before)))
     if record.parent is not None:
         above = record.parent
         span = attempt_span_id(above.pipeline, above.path, above.attempt)
-        links.append(Link(trace_id(above.pipeline), span))
+        links.append(SpanLink(trace_id(above.pipeline), span))
     error = state.value if result not in {None, "success"} else None
     start, end = min(run.started, whole.start), max(run.ended, whole.end)
     return Span(

@@ -16,16 +16,13 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_IMAGE = {"name": "code", "image": "python:3.12-slim"}
 
 
-def launch_of(
-    section: Section, event: GitEvent, clone: CloneSource, *, title: str | None = None
-) -> LaunchRequest:
+def launch_of(section: Section, event: GitEvent, clone: CloneSource) -> LaunchRequest:
     """Return the launch request for an event.
 
     Args:
         section: The section.
         event: The event; it has a commit.
         clone: The code.
-        title: Title of the pipeline; None for that of the event.
 
     Raises:
         TriggerConfigError: A value of the event cannot be in the command.
@@ -46,7 +43,7 @@ def launch_of(
     return LaunchRequest(
         tree=tree,
         run=True,
-        title=title or _title(event),
+        title=_title(event),
         tags=(unique_tag(event, section.name), f"conducto/cfg/{section.name.replace(' ', '/')}"),
         program=f"{event.repository}/{section.name}",
         sources={image["name"]: _sources(event, clone, section)},

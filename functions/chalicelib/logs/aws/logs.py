@@ -110,7 +110,6 @@ class ChunkedLogs:
             return
 
     def place_for(self, key: LogKey, offset: int, name: str) -> str:
-        """Return the key under which the worker of an attempt may upload a chunk."""
         return f"{_folder(key)}/{offset:0{_DIGITS}}-{name}"
 
     def append_uploaded(self, key: LogKey, offset: int, chunk: Uploaded, times: bytes) -> None:
@@ -184,15 +183,12 @@ class ChunkedLogs:
     # ---- reading ------------------------------------------------------------------------------
 
     def size(self, key: LogKey) -> int:
-        """Return the size in bytes."""
         return self._end(key).size
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
-        """Return up to ``limit`` bytes starting at ``offset``."""
         return b"".join(self.stream(key, offset, limit)) if limit > 0 else b""
 
     def stream(self, key: LogKey, offset: int, limit: int) -> Iterator[bytes]:
-        """Yield up to ``limit`` bytes starting at ``offset``, in parts of some MB at most."""
         end = offset + limit
         while True:
             try:
@@ -317,7 +313,6 @@ class ChunkedLogs:
     # ---- the rest -----------------------------------------------------------------------------
 
     def join(self, key: LogKey) -> bool:
-        """Join the chunks of a complete stream; return False if they are few."""
         partition = _chunk(key, 0).partition
         if self._table.get(_joined(key)) is None:
             chunks = self._table.range(partition, "0", table_keys.LAST)
@@ -347,12 +342,10 @@ class ChunkedLogs:
         self._table.put(Key(_streams(pipeline_id), _READER), {"size": 0, "until": until})
 
     def has_reader(self, pipeline_id: str, now: float) -> bool:
-        """Return whether a client follows the output."""
         mark = self._table.get(Key(_streams(pipeline_id), _READER))
         return mark is not None and float(mark["until"]) > now
 
     def object_bytes(self, pipeline_id: str) -> int:
-        """Return the size of a pipeline's output and results in the bucket."""
         return self._bucket.bytes_below(f"{LOG_PREFIX}{pipeline_id}/")
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:

@@ -191,16 +191,13 @@ class Ecs:
             raise ThrottledError(f"STS is unreachable: {error}") from error
 
     def stop(self, task_arn: str, reason: str) -> None:
-        """Stop a worker; a stopped one is not an error."""
         with throttling(), ignoring("InvalidParameterException"):  # "task was not found"
             self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
-        """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
         return self._running(startedBy=pipeline_id).get(pipeline_id, {})
 
     def all_running(self) -> Mapping[str, Mapping[str, str]]:
-        """Return ``{pipeline id: {worker id: task ARN}}`` of all tasks that have not stopped."""
         return self._running()
 
     def _running(self, **wanted: str) -> dict[str, dict[str, str]]:
