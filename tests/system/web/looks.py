@@ -142,7 +142,7 @@ LOOKS = (
     ),
     Look("schedules-add", "/schedules", ".Dialog-dialog", press=("button:text('Add schedule')",)),
     Look("notifications-add", "/notifications", ".Dialog-dialog", press=("button:text('Add rule')",)),
-    Look("approval", "/p/{asking}", "button:text-is('Approve')"),
+    Look("approval", "/p/{asking}", "a:text-is('Review')"),
     Look("approval-node", "/p/{asking}?node=/ask", "button:text-is('Approve')"),
     Look("node-results", "/p/{leaving}?node=/train&tab=details", "#panel-details"),
     Look("program-partitions", "/program?title=Nightly+import", ".ProgramPage-columns"),

@@ -163,7 +163,12 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
         value={title}
         onChange={setTitle}
       />
-      <Field label="Only pipelines of the schedule" optional value={schedule} onChange={setSchedule} />
+      <Field
+        label="Only pipelines of the schedule"
+        optional
+        value={schedule}
+        onChange={setSchedule}
+      />
     </FormDialog>
   );
 }
