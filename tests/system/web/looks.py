@@ -16,6 +16,7 @@ import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.run.model.requests import LaunchRequest
 from support.browser import agent_api, eventually
+from support.partitions import with_partition
 from support.running import Person
 
 if TYPE_CHECKING:
@@ -139,6 +140,16 @@ LOOKS = (
         ".Dialog-dialog",
         press=("[aria-label='Select all']", "button:text-is('Archive')"),
     ),
+    Look("schedules-add", "/schedules", ".Dialog-dialog", press=("button:text('Add schedule')",)),
+    Look(
+        "notifications-add", "/notifications", ".Dialog-dialog", press=("button:text('Add rule')",)
+    ),
+    Look("approval", "/p/{asking}", "a:text-is('Review')"),
+    Look("approval-node", "/p/{asking}?node=/ask", "button:text-is('Approve')"),
+    Look("node-results", "/p/{leaving}?node=/train&tab=details", "#panel-details"),
+    Look("program-partitions", "/program?title=Nightly+import", ".ProgramPage-columns"),
+    Look("program-tests", "/program?title=Tests+of+the+shop", ".ProgramPage-columns"),
+    Look("group-history", "/p/{again5}?node=/&tab=history", "#panel-history"),
     Look("secrets-add", "/secrets", ".Dialog-dialog", press=("button:text('Add secret')",)),
     Look("secrets-delete", "/secrets", ".Dialog-dialog", press=("button:text('Delete') >> nth=0",)),
     Look("agent-stop", "/agent", ".Dialog-dialog", press=("button:text-is('Stop')",)),
@@ -252,7 +263,13 @@ def _fill_pages(world: World) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     world.pipelines["scripted"] = str(done.stdout.split()[1])
     world.launch("tested", _tested(), title="Tests of the shop")
-    for name in ("scripted", "tested"):
+    world.launch("asking", _asking(), title="Release 2.1", tags=("shop",))
+    world.launch("leaving", _leaving(), title="Training")
+    tree = to_launch_form(co.Exec("true"), title="Nightly import")
+    daily = with_partition(tree, "2026-11-05", start="2026-11-01")
+    fields = {"tree": daily, "title": "Nightly import", "run": True, "engine": "process"}
+    agent_api(person, "/pipelines", "POST", fields)
+    for name in ("scripted", "tested", "leaving"):
         world.settled(name)
     cron = ["schedule", "add", "nightly", "--cron", "30 2 * * 1-5"]
     person.ask(*cron, "--pipeline", world.pipelines["scripted"])
@@ -262,6 +279,20 @@ def _fill_pages(world: World) -> None:
     own = person.base / person.profile / "data"
     (own / "models").mkdir(parents=True, exist_ok=True)
     (own / "countries.csv").write_text("code,name\nno,Norway\n")
+
+
+def _asking() -> co.Node:
+    """Return a question, and a command that waits for its answer."""
+    with co.Serial() as root:
+        co.Approve("Release 2.1 to all customers?", who=["admin", "ada"], name="ask")
+        co.Exec("true", name="publish")
+    return root
+
+
+def _leaving() -> co.Node:
+    with co.Serial() as root:
+        co.Exec(_LEAVE, name="train")
+    return root
 
 
 def _tested() -> co.Node:
@@ -275,6 +306,13 @@ def _tested() -> co.Node:
 
 
 _FAILURE = '<failure message="12 is not 12.5">assert refund(12.5) == 12.5</failure>'
+#: Leaves a result, metrics and an artifact.
+_LEAVE = """
+cd "$CONDUCTO_RUN_DIR"
+echo '{"rate": 0.4, "days": [1, 2, 3]}' >result
+for n in 1 2 4 8; do echo '{"name": "loss", "value": '$((64 / n))', "step": '$n'}'; done >metrics
+echo '{"name": "table.csv", "size": 2000}' >artifacts
+"""
 _SCRIPT = """
 import conducto as co
 

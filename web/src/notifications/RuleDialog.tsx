@@ -107,7 +107,7 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
         onChange={setName}
         {...(known.includes(name.trim()) ? { hint: "A rule of this name is replaced." } : {})}
       />
-      <Choice label="Channel" value={channel} options={CHANNELS} onChange={setChannel} />
+      <Choice label="Send by" value={channel} options={CHANNELS} onChange={setChannel} />
       {channel === "github" ? (
         <p className="muted">{HINTS.github}</p>
       ) : (
@@ -157,13 +157,18 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
         />
       ) : null}
       <Field
-        label="Only with the title"
+        label="Only pipelines with the title"
         hint="* stands for any text."
         optional
         value={title}
         onChange={setTitle}
       />
-      <Field label="Only of the schedule" optional value={schedule} onChange={setSchedule} />
+      <Field
+        label="Only pipelines of the schedule"
+        optional
+        value={schedule}
+        onChange={setSchedule}
+      />
     </FormDialog>
   );
 }

@@ -10,26 +10,28 @@ export interface WaitingGroup {
   path: string;
   /** Number of commands. */
   count: number;
-  state: "queued" | "pending";
+  state: "approval" | "queued" | "pending";
   text: string;
   detail: string;
 }
 
 /**
- * Queued commands by reason, most first. `all` is the number of queued commands: those that are not
+ * Queued commands by reason: approvals, then most first. `all` is the number of queued commands: those that are not
  * listed have a row of their own, because they may wait for something else.
  */
 export function queuedGroups(queued: readonly NodeView[], all: number): WaitingGroup[] {
   const groups = new Map<string, WaitingGroup>();
-  for (const { path, waits_for: reason } of queued) {
+  for (const { path, waits_for: reason, wait_kind: kind } of queued) {
     const text = reason ?? "queued";
     const known = groups.get(text);
-    const parent = parentOf(path) ?? ROOT;
+    const parent = kind === "approval" ? path : (parentOf(path) ?? ROOT);
     const place = known === undefined ? parent : commonAncestor(known.path, parent);
     const count = (known?.count ?? 0) + 1;
-    groups.set(text, { path: place, state: "queued", text, count, detail: "" });
+    const state = kind === "approval" ? kind : "queued";
+    groups.set(text, { path: place, state, text, count, detail: "" });
   }
-  const found = [...groups.values()].toSorted((a, b) => b.count - a.count);
+  const asks = ({ state }: WaitingGroup) => Number(state === "approval");
+  const found = [...groups.values()].toSorted((a, b) => asks(b) - asks(a) || b.count - a.count);
   for (const group of found) group.detail = group.path === ROOT ? "" : group.path;
   const rest = all - queued.length;
   if (rest > 0 && found.length > 0) {

@@ -61,6 +61,15 @@ export function Waiting({ session, path, counts }: Props) {
                 <span className={styles.detail}>{visible(row.detail)}</span>
               )}
             </span>
+            {row.state === "approval" ? (
+              <a
+                className="button button-approve"
+                href={pipelineUrl(id, row.path)}
+                onClick={followLink}
+              >
+                Review
+              </a>
+            ) : null}
           </p>
         ))}
       </div>
