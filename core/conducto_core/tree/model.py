@@ -278,8 +278,9 @@ class NodeSpec:
             file: str | None,
             line: int | None,
         ) -> NodeSpec:
-            about = doc, title, tags, file, line
-            return NodeSpec(path, kind, children, command, *middle, *about, *rest)
+            first, about = (path, kind, children, command), (doc, title, tags, file, line)
+            values: tuple[Any, ...] = (*first, *middle, *about, *rest)
+            return NodeSpec(*values)
 
         return sibling
 

@@ -282,7 +282,7 @@ def _fill_pages(world: World) -> None:
 
 
 def _asking() -> co.Node:
-    """Return a question, and a command that waits for its answer."""
+    """Return a question, and a command that waits for the decision."""
     with co.Serial() as root:
         co.Approve("Release 2.1 to all customers?", who=["admin", "ada"], name="ask")
         co.Exec("true", name="publish")
