@@ -236,7 +236,7 @@ class GroupCommit:
         self._records.store.put_waiting(request.pipeline_id, Waiting(own.id, own.written()))
         request.waits = True
 
-    def _note_contention(self, request: _Request, turn: Turn) -> None:
+    def _record_contention(self, request: _Request, turn: Turn) -> None:
         now, known = self._timing.clock(), self._contended
         for pipeline_id in [each for each in known if now - known[each] > CONTENDED_SECONDS]:
             known.pop(pipeline_id, None)
@@ -293,7 +293,7 @@ class GroupCommit:
         """Decide, and commit the decision, or leave the input in the table."""
         with self._cache.lock_of(request.pipeline_id):
             live, turn = self._cache.current(request.org, request.pipeline_id)
-            self._note_contention(request, turn)
+            self._record_contention(request, turn)
             own = self._own(request, live)
             if request.done is not None:
                 return
