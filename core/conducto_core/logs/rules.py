@@ -518,7 +518,7 @@ class Scan:
                 if is_left if command.ended is not None else position > 0:
                     left[key] = position
             if command.ended is not None and (left or moment < command.until):
-                # A stream without an entry would be read again with the one that is left.
+                # A stream without an entry would be read again with a stream that is left.
                 at.update(dict.fromkeys(self._keys(command), _WHOLE))
             at.update(left)
         return None if len(at) > _MAX_ENTRIES else Cursor("next", moment, at)
