@@ -81,8 +81,15 @@ test: $(READY) engine tools ## Set up and run all checks and tests
 test-quick: $(READY) ## Run all tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web and not long' --durations=25
 
-unit: $(READY) ## Run the unit tests: without an engine, in under a minute
-	$(PYTEST) tests/sdk tests/client tests/core tests/cli tests/local_runner tests/worker tests/emulator --ignore tests/local_runner/runner --ignore tests/sdk/programs -m 'not docker and not long'
+# These start agents and programs, or try many cases: they need half of the time, and `make test-quick` runs them.
+SLOW_UNITS := tests/local_runner/runner tests/local_runner/agent tests/local_runner/events \
+	tests/local_runner/assistants tests/local_runner/cache tests/local_runner/server \
+	tests/local_runner/telemetry tests/sdk/programs tests/sdk/component tests/cli/assistants \
+	tests/cli/projects tests/cli/deploy tests/cli/import_github tests/cli/launch/test_shards.py \
+	tests/cli/view/test_read_commands.py tests/core/cache/test_kills.py tests/core/cache/test_ledger.py
+
+unit: $(READY) ## Run the unit tests: without an engine, an agent and other programs
+	$(PYTEST) tests/sdk tests/client tests/core tests/cli tests/local_runner tests/worker $(SLOW_UNITS:%=--ignore %) -m 'not docker and not long'
 
 lint: $(READY) ## Check style, types, dependency rules and prose
 	$(BIN)/ruff format --check .

@@ -508,18 +508,19 @@ class Scan:
         opened = {each.key: each for each in self._opened}
         at: dict[bytes, int] = {}
         for command in self._chosen:
+            left: dict[bytes, int] = {}
             for key in self._keys(command):
                 one = opened.get(key)
                 if one is None:
-                    if moment < command.until < inf:
-                        at[key] = _WHOLE
                     continue
                 position = reached.get(one, one.begin) if self._on else one.size
                 is_left = position < one.size or one.failure is not None
                 if is_left if command.ended is not None else position > 0:
-                    at[key] = position
-                elif moment < command.until < inf:
-                    at[key] = _WHOLE
+                    left[key] = position
+            if command.ended is not None and (left or moment < command.until):
+                # A stream without an entry would be read again with a stream that is left.
+                at.update(dict.fromkeys(self._keys(command), _WHOLE))
+            at.update(left)
         return None if len(at) > _MAX_ENTRIES else Cursor("next", moment, at)
 
     def unread(self) -> list[UnreadOutput]:

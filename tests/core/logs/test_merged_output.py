@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conducto_core.command.output import LineTime, part_of
@@ -132,6 +132,17 @@ steps = st.lists(
 
 
 @given(steps=steps, lines=st.integers(1, 7))
+@example(  # one stream of a command is read, the other is left, and the command ended long ago
+    steps=[
+        ("start", 0, "stdout", 0.0),
+        ("part", 0, "stderr", 0.0),
+        ("page", 0, "stdout", 0.0),
+        ("say", 0, "stdout", 0.0),
+        ("end", 0, "stdout", 0.0),
+        ("start", 0, "stdout", 30.0),
+    ],
+    lines=1,
+)
 @settings(max_examples=300)
 def test_each_line_is_in_exactly_one_page(
     steps: list[tuple[str, int, MergedStream, float]], lines: int
