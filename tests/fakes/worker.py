@@ -62,7 +62,7 @@ class FakeClock:
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass in small steps, with the work of other threads in between."""
-        end = self._now + max(seconds, 0.01)
+        end = round(self._now + max(seconds, 0.01), 6)  # so that 60 s in steps are not less
         while self._now < end:
             self._now = min(end, self._now + _STEP)
             if not self._inside:
