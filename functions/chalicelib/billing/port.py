@@ -190,16 +190,22 @@ class Meter:
 
     def moved(self, span: PlanPeriod, billing: Billing, *, closed: bool) -> "Meter":
         """Return the meter with another interval, whose change is charged in the current period."""
-        settled = self.settled
-        if self.period != billing.period:
-            settled = 0 if self.span is None else self.span.seconds
+        settled = self._settled_before(billing.period)
         return replace(self, span=span, closed=closed, period=billing.period, settled=settled)
 
     def seconds_in(self, period: float) -> int:
         """Return the seconds that were charged in a billing period, the current one."""
-        if self.span is None or self.period != period:
-            return 0
-        return self.span.seconds - self.settled
+        return 0 if self.span is None else self.span.seconds - self._settled_before(period)
+
+    def _settled_before(self, period: float) -> int:
+        """Return the seconds that count in periods before ``period``.
+
+        A period that was renewed a moment ago may have seconds already, which were charged before
+        the renewal was known.
+        """
+        if self.period == period or self.span is None:
+            return self.settled
+        return max(0, min(self.span.until, int(period)) - self.span.began)
 
 
 class HourTotal(NamedTuple):

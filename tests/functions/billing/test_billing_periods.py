@@ -270,3 +270,24 @@ def test_hour_of_the_last_period_that_has_not_started() -> None:
         step()
     billed.clock_runs()
     billed.teardown()
+
+
+def test_second_of_a_new_period_that_was_charged_before_the_period_was_known() -> None:
+    """The amount of its pipeline has it, like the amount of the period."""
+    billed = Billed()
+    billed.begin(offset=0)
+    steps = (
+        billed.subscribe,
+        partial(billed.start_worker, cpu=1.0),
+        billed.lose_events,
+        billed.start_period,
+        billed.cancel,
+        partial(billed.wait, seconds=3595, away=0),
+        billed.lose_events,
+        billed.subscribe,
+    )
+    for step in steps:
+        billed.clock_runs()
+        step()
+    billed.clock_runs()
+    billed.teardown()
