@@ -116,7 +116,10 @@ class DataStack(Stack):
                     expired_object_delete_marker=True,
                 ),
                 s3.LifecycleRule(
-                    id="transfers", prefix=deployment.UPLOAD_PREFIX, expiration=Duration.days(2)
+                    id="transfers",
+                    prefix=deployment.UPLOAD_PREFIX,
+                    expiration=Duration.days(2),
+                    noncurrent_version_expiration=Duration.days(1),  # a copy that can be repeated
                 ),
                 s3.LifecycleRule(
                     id="histories of tests",

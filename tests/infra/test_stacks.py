@@ -338,6 +338,7 @@ def test_build_contexts_outlive_their_images_and_then_expire() -> None:
     rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
 
     days = {rule["Prefix"]: rule.get("ExpirationInDays") for rule in rules if "Prefix" in rule}
+    noncurrent = {rule.get("Prefix"): rule.get("NoncurrentVersionExpiration") for rule in rules}
 
     assert days == {
         "uploads/": 2,
@@ -346,6 +347,7 @@ def test_build_contexts_outlive_their_images_and_then_expire() -> None:
         "builds/": SOURCE_DAYS,
         "tests/": 90,
     }
+    assert noncurrent["uploads/"] == {"NoncurrentDays": 1}
     assert SOURCE_DAYS > IMAGE_DAYS
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conducto_core.run.model.records import PipelineRecord
+from conducto_local.run.pipelines import resolve_stored
 from conducto_local.store.port import StoreError, StoreFullError, StoreVersionError
 from conducto_local.store.schema import MIGRATIONS, OWNED, backup_path
 from conducto_local.store.sqlite import SqliteStore
@@ -141,3 +142,28 @@ def test_a_store_that_cannot_be_copied_is_not_migrated(path: Path) -> None:
 
     assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert not [file for file in path.parent.iterdir() if "bak" in file.name]
+
+
+def test_a_store_of_the_first_schema_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(Path(__file__).with_name("first_schema.sql").read_text())
+    connection.close()
+    path.chmod(0o600)
+
+    store = SqliteStore.open(path)
+
+    (record,) = store.records()
+    attempts = [(one.path, one.number, one.state.value) for one in store.attempts(record.id)]
+    nodes = {node.path: node.state.value for node in store.nodes(record.id)}
+    tree = resolve_stored(store, record.id, store.edits(record.id))
+    damaged = store.damaged()
+    changes, number = store.changes(record.id, 0, 100), store.last_seq(record.id)
+    store.close()
+    assert (record.id, record.title, damaged) == ("cfd-qeg", "p.py main", {})
+    assert attempts == [("/tests/a", 1, "done"), ("/tests/b", 1, "error"), ("/tests/b", 2, "error")]
+    assert nodes == {"/": "error", "/tests": "error", "/tests/a": "done", "/tests/b": "error"}
+    assert set(nodes) <= set(tree.nodes)
+    assert [change.seq for change in changes] == list(range(1, number + 1))
+    assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert query(backup_path(path, 1), "PRAGMA user_version") == [(1,)]

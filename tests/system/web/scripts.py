@@ -70,9 +70,19 @@ def breakable(children: int, groups: int, broken: Path) -> str:
 """
 
 
-def launch(person: Person, body: str, *, engine: str = "process", run: bool = True) -> str:
-    """Launch a pipeline and return its id, without waiting for it."""
-    script = person.base / "web_pipeline.py"
+def launch(
+    person: Person,
+    body: str,
+    *,
+    engine: str = "process",
+    run: bool = True,
+    script_name: str = "web_pipeline.py",
+) -> str:
+    """Launch a pipeline and return its id, without waiting for it.
+
+    Tests share a program, unless ``script_name`` names another one.
+    """
+    script = person.base / script_name
     script.write_text(_FRAME.format(body=body.strip("\n")))
     words = ["--local", "--engine", engine, "--detach", *(["--run"] if run else [])]
     done = person._start([str(script), *words])

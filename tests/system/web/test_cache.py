@@ -32,7 +32,7 @@ def test_cached_and_stale_commands_are_marked_and_cost_has_a_chart(viewer: Viewe
         eventually(lambda: bool(agent_api(viewer.person, path)["settled"]), seconds=120)
 
     def run() -> str:
-        found = launch(viewer.person, CACHED, engine="docker")
+        found = launch(viewer.person, CACHED, engine="docker", script_name="cached.py")
         settle(found)
         return found
 

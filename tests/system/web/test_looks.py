@@ -108,7 +108,7 @@ def test_page_fits_is_stable_and_logs_no_error(
             wrong += [f"{width} px: {one}" for one in _wrong_at(page, look, theme, width)]
         wrong += [f"console: {one}" for one in _said(viewer, look)]
         page.unroute_all(behavior="ignoreErrors")
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def _wrong_at(page: Page, look: Look, theme: str, width: int) -> list[str]:

@@ -199,7 +199,9 @@ def test_where_nothing_is_reported_nothing_is_shown_and_little_is_asked(
 ) -> None:
     run = launch(viewer.person, QUICK)
     settled(viewer.person, run)
-    page = viewer.open(f"/p/{run}")
+    page = viewer.page
+    with page.expect_request(lambda one: "/data" in one.url):
+        viewer.open(f"/p/{run}")
     expect(page.locator(".Reasons-lines")).to_be_visible()
     expect(page.get_by_role("region", name="Reports")).to_have_count(0)
     assert len(asked) == 1

@@ -20,7 +20,7 @@ from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
-from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note
+from conducto_core.workers.rules.fargate import PRICES, USUAL_START, Size, rounding_note
 
 # ----------------------------------------------------------------------------------------
 # A forecast of the workers of a run: the number that starts, and how long each exists.
@@ -45,8 +45,8 @@ def first_command(execs: int) -> tuple[float, str]:
     """Return the seconds from a launch in the cloud to its first command, and the reason."""
     request = _REQUEST_SECONDS + _REQUEST_EACH * execs
     why = (
-        f"a worker is requested after {request:.1f} s; AWS Fargate then needs 30 to 45 s for a "
-        "machine and to pull the image, longer for a large one; state machines are made meanwhile"
+        f"a worker is requested after {request:.1f} s; {USUAL_START}; state machines are made "
+        "meanwhile"
     )
     return request + START_SECONDS, why
 

@@ -19,6 +19,7 @@ from conducto_core.run.rules.failures import expired_above
 from conducto_core.run.rules.live_nodes import LiveExec, LiveNode
 from conducto_core.tree.model import ancestors
 from conducto_core.tree.rules.callbacks import owner_of
+from conducto_core.workers.rules.fargate import USUAL_START
 from conducto_core.workers.rules.placement import MAX_PLACING
 from conducto_core.workers.rules.pools import Claimant, place_in_line, served
 from conducto_core.workers.rules.start_failures import remedy_for, with_remedy
@@ -170,8 +171,8 @@ def starting_worker(rounds: int = 0, reason: str = "") -> Wait:
     if rounds:
         return wait
     why = (
-        "AWS usually needs 30 to 60 seconds for a machine and to pull the image; without a "
-        f"machine after {MAX_PLACING / 60:g} minutes, another one is requested"
+        f"{USUAL_START}; without a machine after {MAX_PLACING / 60:g} minutes, another one is "
+        "requested"
     )
     return wait._replace(text=f"{wait.text}: {why}")
 

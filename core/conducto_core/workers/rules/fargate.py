@@ -14,6 +14,8 @@ from conducto_core.errors import invalid
 #: GB of a worker's memory for the agent next to the user's container. It uses 0.07 with full chunks
 #: of output, and 0.14 while it sends the largest tree; out of memory, ECS stops the whole task.
 AGENT_MEM = 0.25
+#: How long a worker takes to start, for people.
+USUAL_START = "AWS needs 30 to 60 s for a machine and to pull the image, longer for a large one"
 
 
 @dataclass(frozen=True, slots=True)

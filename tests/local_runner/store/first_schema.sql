@@ -1,0 +1,82 @@
+-- The store of an agent of 2026-11-28 (534d6026) with a pipeline of three Execs, one of which was
+-- rerun: `sqlite3 store.sqlite .dump`, with another path of the script.
+PRAGMA application_id = 1130656879;
+PRAGMA user_version = 1;
+CREATE TABLE attempts (
+            pipeline INTEGER NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
+            state TEXT NOT NULL, cause TEXT, message TEXT, exit_code INTEGER,
+            command BLOB, env BLOB, image BLOB, container TEXT, position INTEGER,
+            cpu REAL, mem REAL, queued REAL, started REAL, ended REAL, peak_memory INTEGER,
+            output_bytes INTEGER, snapshot TEXT, image_ready REAL, admitted REAL,
+            fingerprint TEXT, interpreter TEXT, outputs TEXT,
+            decision TEXT,
+            PRIMARY KEY (pipeline, path, number)) WITHOUT ROWID;
+INSERT INTO "attempts" VALUES(1,'/tests/a',1,'done',NULL,NULL,0,'echo fine','{"MODE":"x"}','','conducto_worker_cfd-qeg_bb4c_1',0,1.0,2.0,1.79623496307881712e+09,1.79623496308884835e+09,1.79623496312503933e+09,NULL,5,NULL,1.79623496308027076e+09,1.79623496308034873e+09,NULL,NULL,NULL,NULL);
+INSERT INTO "attempts" VALUES(1,'/tests/b',1,'error','exit_code',NULL,3,'echo boom; exit 3',NULL,'','conducto_worker_cfd-qeg_bb4c_2',0,1.0,2.0,1.7962349630788393e+09,1.796234963089401e+09,1.79623496312685918e+09,NULL,5,NULL,1.79623496308027076e+09,1.79623496308036685e+09,NULL,NULL,NULL,NULL);
+INSERT INTO "attempts" VALUES(1,'/tests/b',2,'error','exit_code',NULL,3,'echo boom; exit 3',NULL,'','conducto_worker_cfd-qeg_bb4c_2',1,1.0,2.0,1.79623497165220904e+09,1.79623497165247392e+09,1.79623497166613435e+09,NULL,5,NULL,NULL,1.79623497165231442e+09,NULL,NULL,NULL,NULL);
+CREATE TABLE changes (
+            pipeline INTEGER NOT NULL, seq INTEGER NOT NULL, time REAL NOT NULL,
+            path TEXT NOT NULL, type TEXT NOT NULL, state TEXT NOT NULL,
+            skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
+            attempt INTEGER NOT NULL, exit_code INTEGER, output_bytes INTEGER,
+            PRIMARY KEY (pipeline, seq)) WITHOUT ROWID;
+INSERT INTO "changes" VALUES(1,1,1.79623496307865142e+09,'/tests/a','Exec','queued',0,NULL,0,1,NULL,NULL);
+INSERT INTO "changes" VALUES(1,2,1.79623496307865142e+09,'/tests/b','Exec','queued',0,NULL,0,1,NULL,NULL);
+INSERT INTO "changes" VALUES(1,3,1.79623496307865142e+09,'/tests','Parallel','running',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,4,1.79623496307865142e+09,'/','Serial','running',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,5,1.79623496308884835e+09,'/tests/a','Exec','running',0,NULL,0,1,NULL,NULL);
+INSERT INTO "changes" VALUES(1,6,1.796234963089401e+09,'/tests/b','Exec','running',0,NULL,0,1,NULL,NULL);
+INSERT INTO "changes" VALUES(1,7,1.79623496312503933e+09,'/tests/a','Exec','done',0,NULL,0,1,0,5);
+INSERT INTO "changes" VALUES(1,8,1.79623496312685918e+09,'/tests/b','Exec','error',0,'exit_code',0,1,3,5);
+INSERT INTO "changes" VALUES(1,9,1.79623496312685918e+09,'/tests','Parallel','error',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,10,1.79623496312685918e+09,'/','Serial','error',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,11,1.79623497165195679e+09,'/tests/b','Exec','pending',0,NULL,0,1,NULL,NULL);
+INSERT INTO "changes" VALUES(1,12,1.79623497165195679e+09,'/tests/b','Exec','queued',0,NULL,0,2,NULL,NULL);
+INSERT INTO "changes" VALUES(1,13,1.79623497165195679e+09,'/tests','Parallel','running',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,14,1.79623497165195679e+09,'/','Serial','running',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,15,1.79623497165247392e+09,'/tests/b','Exec','running',0,NULL,0,2,NULL,NULL);
+INSERT INTO "changes" VALUES(1,16,1.79623497166613435e+09,'/tests/b','Exec','error',0,'exit_code',0,2,3,5);
+INSERT INTO "changes" VALUES(1,17,1.79623497166613435e+09,'/tests','Parallel','error',0,NULL,0,0,NULL,NULL);
+INSERT INTO "changes" VALUES(1,18,1.79623497166613435e+09,'/','Serial','error',0,NULL,0,0,NULL,NULL);
+CREATE TABLE definitions (
+            pipeline INTEGER NOT NULL, target TEXT NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY (pipeline, target));
+INSERT INTO "definitions" VALUES(1,'',X'1F8B0800000000000403AD55DB4EDB4010FD95689F81242424317DA22D2D6A69B9462A8AD06ABD1EE355D6BBD67A0D3151FEBD33BE1042930A55F58BE5B99E3973F192191B41CE8E3BB3255311BED947B6D761BECC803E6EC029A149122B5D49BA3ECDBA5647894DA19B1D642529B532A41C92A7F2B521E93AA950860C726F336E0D07E7AC43CB58E81C50AE52F100DC88B48A2DAD890AE9ED7E04B128B467ABBD4E0BEBF279A8AECB7E7FF8E3E7AFD3513A3EBB79CEAF36B05E0A27B48677A33DAAA2E773952120EF8A0A4F45416EF3F1952DE36179F96D1E9EDFA969523CBFA6E57401F2BDA44CB04C69D354982A36C8C47644ECC1D5D5710EE691F31F179F4F89F00585AD1BF1F5FCFCE27A7AA76ED5F793E98D990EF4EDC9974FFF0A63B405464C6D7BC5F1D97FCD38DE9231B436FDD08185F29D015BDDA305440FF5FCCDEAC9FB4B9F21F739439FC67267976A762BC3DDD176B32BEA1CBB5D77D314B27BAAA99A6A5AAA2576FECD489370E7BCB7BE340959E9136B8E0707FDFE7EAE554A8D8FAC9C836B56D1145A6FC8B8878547D70D050F0BA5232EDC0301DA5489C25BFE64DD3C52B494CD0E20E4CD40D266257790D975804A547B35212B49E1F41B9BD0092393B55099DCE396F2ACDABAD90B3FC4396B95264BB7780839C763F1AA8AD6BC66053DDAAB92099FF054D05E37E8F2043441639C574573B65A6142440174BBB0BA1CDCA3F0CA9AB59344A0F8B564716164A362ED456BEF5C9B403A9511F96CEB815C1F80D98B41F7E01157BF1B2AD3AD7B4D1DFED39B8841A601EFA22BDF26A88642212B55EA2329FBF844C3DE64202761BF7F380C0F7B1047B11C4901621C0471D01B89513C0118841206D1388240F66400417034A168D4E75C35B99AE232BCAC29E0C9AA7E140408C7A948C1E03E223FC4E493F209724C276E46064828419ADDAF56BF0198BFC41A64060000');
+CREATE TABLE edits (
+            pipeline INTEGER NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL,
+            PRIMARY KEY (pipeline, path)) WITHOUT ROWID;
+CREATE TABLE firings (
+            schedule TEXT NOT NULL, id TEXT NOT NULL, pending INTEGER NOT NULL,
+            record TEXT NOT NULL, PRIMARY KEY (schedule, id)) WITHOUT ROWID;
+CREATE TABLE images (
+            position INTEGER PRIMARY KEY, pipeline INTEGER NOT NULL, name TEXT NOT NULL,
+            record TEXT NOT NULL, UNIQUE (pipeline, name));
+INSERT INTO "images" VALUES(1,1,'conducto-default','{"name":"conducto-default","state":"done","reference":"","error":null,"started":1796234963.079926,"ended":1796234963.0802488}');
+CREATE TABLE nodes (
+            pipeline INTEGER NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
+            skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
+            attempt INTEGER NOT NULL, tries INTEGER NOT NULL, expired INTEGER NOT NULL,
+            mem REAL, stop_reason TEXT, lost INTEGER NOT NULL, lost_starts INTEGER NOT NULL,
+            PRIMARY KEY (pipeline, path)) WITHOUT ROWID;
+INSERT INTO "nodes" VALUES(1,'/','error',0,NULL,0,0,0,0,NULL,NULL,0,0);
+INSERT INTO "nodes" VALUES(1,'/tests','error',0,NULL,0,0,0,0,NULL,NULL,0,0);
+INSERT INTO "nodes" VALUES(1,'/tests/a','done',0,NULL,0,1,1,0,NULL,NULL,0,0);
+INSERT INTO "nodes" VALUES(1,'/tests/b','error',0,'exit_code',0,2,1,0,NULL,NULL,0,0);
+CREATE TABLE notifications (
+            pipeline INTEGER NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL,
+            pending INTEGER NOT NULL, record TEXT NOT NULL,
+            PRIMARY KEY (pipeline, number)) WITHOUT ROWID;
+CREATE TABLE pipelines (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            record TEXT NOT NULL);
+INSERT INTO "pipelines" VALUES(1,'cfd-qeg','{"schema_version":1,"id":"cfd-qeg","title":"p.py main","doc":null,"tags":[],"owner":"root","mode":"local","engine":"process","armed":true,"sleep_when_done":false,"run_at":null,"lifecycle":"active","retention":7,"program":"/work/shop/p.py","function":"main","arguments":{},"revision":0,"problem":null,"foreign_change":null,"parent":null,"copy_of":null,"notification_rules":[],"git":null,"status":{"state":"error","counts":{"pending":1,"queued":0,"running":0,"done":1,"error":1,"killed":0,"skipped":1},"settled":true,"seq":18,"started":1796234963.0786514,"ended":1796234971.6661344,"active_seconds":0.05167126655578613,"active_since":null,"rounds":[{"started":1796234963.0888484,"ended":1796234963.1268592},{"started":1796234971.652474,"ended":1796234971.6661344}],"warning":false,"approvals":[]},"created":1796234963.0763724,"touched":1796234971.6668859}');
+CREATE TABLE plans (pipeline INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE schedules (
+            name TEXT PRIMARY KEY, wakes REAL, revision INTEGER NOT NULL, record TEXT NOT NULL,
+            template BLOB) WITHOUT ROWID;
+CREATE TABLE texts (
+            pipeline INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL,
+            PRIMARY KEY (pipeline, number)) WITHOUT ROWID;
+CREATE INDEX undelivered ON notifications (pipeline, number) WHERE pending;
+CREATE INDEX waking ON schedules (wakes) WHERE wakes IS NOT NULL;
+INSERT INTO "sqlite_sequence" VALUES('pipelines',1);
