@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.billing.metering import month_of
 from chalicelib.errors import ConflictError
 from chalicelib.run.port import Turn, TurnState
+from chalicelib.run.rules.state import LISTED_SECONDS
 from chalicelib.services import Services
 from conducto_core.run.model.states import State
 from conducto_core.workers.model import Report
@@ -115,3 +117,37 @@ def test_two_reports_in_one_entry_are_metered_in_one_write() -> None:
     (spent,) = world.orgs.spent(ME.org, month_of(world.now))
     assert (spent.attempts, spent.seconds) == (2, 7.0)
     assert world.get(pipeline).state is State.DONE
+
+
+class Noted:
+    """A store that notes the time of each commit, and whether it wrote the pipeline's record."""
+
+    def __init__(self, store: Any, world: World, commits: list[tuple[float, bool]]) -> None:
+        self._store, self._world, self._commits = store, world, commits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        self._commits.append((self._world.now, entry.listed))
+        self._store.commit(org, pipeline_id, entry)
+
+
+def test_record_is_written_at_most_once_in_two_seconds_while_only_its_counts_change() -> None:
+    world = World()
+    pipeline = world.launch(parallel(*[leaf(f"e{number}") for number in range(WIDE)]))
+    world.serve()
+    hands = list(world.running().values())
+    commits: list[tuple[float, bool]] = []
+    services = Services(world.over(store=Noted(world.store, world, commits)))
+    for hand in hands[:-1]:
+        assert hand.job is not None
+        done = Report(path=hand.job.path, attempt=hand.job.attempt, exit_code=0)
+        WorkerCalls(services).report(hand.identity, done)
+        world.now += 0.5
+
+    assert len(commits) == len(hands) - 1
+    written = [now for now, listed in commits if listed]
+    assert len(written) > 2
+    assert all(after - before >= LISTED_SECONDS for before, after in pairwise(written))
+    assert world.get(pipeline).state is State.RUNNING

@@ -9,8 +9,10 @@ import styles from "@/programs/ProgramPage.module.css";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
 import { Total } from "@/programs/RunNumbers";
 
-/** The cost of pipelines of a program, the newest first; null until it is known. */
-export function useProgramCost(pipelines: readonly PipelineSummary[]): ProgramCost | null {
+/** The cost of pipelines of a program, the newest first; undefined while it loads, null without one. */
+export function useProgramCost(
+  pipelines: readonly PipelineSummary[],
+): ProgramCost | null | undefined {
   const newest = pipelines[0]?.pipeline;
   const settled = pipelines.find((one) => one.settled && one.started !== null);
   const program = newest === undefined ? {} : programQuery(newest);
@@ -23,6 +25,7 @@ export function useProgramCost(pipelines: readonly PipelineSummary[]): ProgramCo
       staleTime: Infinity,
     })),
   });
+  if (months.some(({ isLoading }) => isLoading)) return undefined;
   const found = months.flatMap(({ data }) => data ?? []);
   return found.length === 0 || found.length < months.length ? null : costOf(found);
 }
@@ -41,9 +44,13 @@ const valueIn =
   };
 
 /** The sum of the shown pipelines, and the usual cost of one. */
-export function CostTotal({ cost, pipelines }: Omit<Props, "cost"> & { cost: ProgramCost | null }) {
+export function CostTotal({
+  cost,
+  pipelines,
+}: Omit<Props, "cost"> & { cost: ProgramCost | null | undefined }) {
+  if (cost === null) return null;
   // It keeps its place while it is loading.
-  if (cost === null) {
+  if (cost === undefined) {
     return (
       <Total label="Cost" note="usually … a pipeline">
         …

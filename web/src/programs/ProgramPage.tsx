@@ -1,6 +1,6 @@
 import type { NodeHistory, PipelineSummary } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
-import { IN_ORDER } from "@/components/InOrder";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { PartitionMap } from "@/partitions/PartitionMap";
 import { MetricComparison } from "@/results/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
@@ -105,7 +105,8 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
         </div>
         <RunChart label="Time of each pipeline" runs={runs} median={totalsOf(shown).median} />
       </section>
-      {cost === null ? null : <CostChart cost={cost} pipelines={shown} runs={runs} />}
+      {cost === undefined ? <Pending /> : null}
+      {cost ? <CostChart cost={cost} pipelines={shown} runs={runs} /> : null}
       <PartitionMap pipelines={pipelines} />
       <MetricComparison
         program={newest.pipeline}
@@ -161,7 +162,7 @@ interface TotalsProps {
   newest: PipelineSummary;
   count: number;
   flaky: NodeHistory | undefined;
-  cost: ProgramCost | null;
+  cost: ProgramCost | null | undefined;
 }
 
 function Totals({ pipelines, newest, count, flaky, cost }: TotalsProps) {

@@ -48,6 +48,11 @@ export function PipelinesPage() {
     queryFn: ({ signal }) => organisationApi.members(signal),
     enabled: IN_CLOUD,
   });
+  const approvals = useQuery({
+    queryKey: ["approvals"],
+    queryFn: ({ signal }) => api.approvals(signal),
+    refetchInterval: APPROVALS_MS,
+  });
   const { pipelines } = list;
   const shown = pipelines ?? [];
   const selected = shown.filter((one) => chosen.has(one.pipeline.id));
@@ -91,8 +96,17 @@ export function PipelinesPage() {
         />
       )}
       <div className={`${styles.body ?? ""} ${IN_ORDER}`}>
-        <Approvals />
-        <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
+        {pipelines === undefined || !approvals.data?.length ? null : (
+          <WaitingApprovals approvals={approvals.data} />
+        )}
+        <ListBody
+          list={list}
+          // Approvals appear above the list together with it, unless they cannot be read.
+          isLoading={pipelines === undefined || (approvals.isPending && !approvals.failureCount)}
+          filtered={filtered}
+          chosen={chosen}
+          onChoose={setChosen}
+        />
       </div>
     </PageStatus>
   );
@@ -109,16 +123,6 @@ function LaunchFromGit() {
   );
 }
 
-/** Nothing while none waits, or if they cannot be read: the list is more important. */
-function Approvals() {
-  const { data } = useQuery({
-    queryKey: ["approvals"],
-    queryFn: ({ signal }) => api.approvals(signal),
-    refetchInterval: APPROVALS_MS,
-  });
-  return data === undefined || data.length === 0 ? null : <WaitingApprovals approvals={data} />;
-}
-
 /** The states as the filter names them. */
 function countStates(pipelines: readonly PipelineSummary[]): ReadonlyMap<State, number> {
   const counts = new Map<State, number>();
@@ -128,16 +132,17 @@ function countStates(pipelines: readonly PipelineSummary[]): ReadonlyMap<State, 
 
 interface BodyProps {
   list: PipelineList;
+  isLoading: boolean;
   filtered: boolean;
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
 }
 
-function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
+function ListBody({ list, isLoading, filtered, chosen, onChoose }: BodyProps) {
   const { pipelines, error } = list;
   const programs = useMemo(() => groupByProgram(pipelines ?? []), [pipelines]);
-  if (pipelines === undefined) {
-    return error === null ? (
+  if (pipelines === undefined || isLoading) {
+    return error === null || pipelines !== undefined ? (
       <div className="card">
         <Loading rows={12} />
       </div>

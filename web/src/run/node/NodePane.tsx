@@ -4,7 +4,7 @@ import { ProblemsTab, useAnnotations } from "@/annotations/ProblemsTab";
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
-import { IN_ORDER } from "@/components/InOrder";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
@@ -44,7 +44,10 @@ const LABELS = {
 };
 
 // Only the output and the overview are part of the main script.
-const ApprovalPanel = lazily(async () => (await import("@/approvals/ApprovalPanel")).ApprovalPanel);
+const ApprovalPanel = lazily(
+  async () => (await import("@/approvals/ApprovalPanel")).ApprovalPanel,
+  { placeholder: <Pending /> },
+);
 const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).DetailsTab);
 const HistoryTab = lazily(async () => (await import("@/run/node/HistoryTab")).HistoryTab);
 const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
@@ -169,7 +172,7 @@ function NodeTabs({
   );
   const { doc } = detail.node;
   return (
-    <div className={styles.root}>
+    <div className={`${styles.root ?? ""} ${IN_ORDER}`}>
       <NodeHeader
         session={session}
         detail={detail}
