@@ -20,6 +20,7 @@ from websockets.typing import Origin
 import conducto as co
 from conducto_core.api.operation import API_ROOT
 from conducto_core.run.model.requests import Action
+from conducto_emulator.tasks import builds
 from conducto_emulator.tasks.containers import TASK_LABEL
 from conducto_emulator.tasks.tasks import Knobs
 from support.cloud.emulated import ByHand, Cloud
@@ -158,13 +159,17 @@ def test_command_in_a_worker_cannot_reach_other_organisations(me: Cloud) -> None
     api, aws = f"{me.emulator.url}{API_ROOT}", me.emulator.moto.endpoint
     unsigned = "wget -T 10 -O- --header 'Content-Type: application/x-amz-json-1.1'"
     targets = ("AWSStepFunctions.ListActivities", "DynamoDB_20120810.ListTables")
-    registry = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+    # The images of the other organisation, and those that a pull-through rule would fetch.
+    registry = [
+        f"AmazonEC2ContainerRegistry_V20150921.{name}"
+        for name in ("GetAuthorizationToken", "BatchGetImage", "GetDownloadUrlForLayer")
+    ]
     attempts = {
         "api": f"wget -T 10 -O- {api}/pipelines/{victim.id}",
         "worker": f"wget -T 10 -O- --post-data '{{}}' {api}/worker/start",
         **{
             name: f"{unsigned} --header 'X-Amz-Target: {name}' --post-data '{{}}' {aws}/"
-            for name in (*targets, registry)
+            for name in (*targets, *registry)
         },
         "role": "wget -T 1 -O- 169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "instance": "wget -T 1 -O- 169.254.169.254/latest/meta-data/",
@@ -217,5 +222,12 @@ def test_commands_get_no_key_and_workers_one_that_only_polls(me: Cloud, tmp_path
         session.client("codebuild", endpoint_url=me.emulator.moto.endpoint).start_build(
             **build(tmp_path / "proof")
         )
+    images = session.client("ecr", endpoint_url=me.emulator.moto.endpoint)
+    others = f"{builds.REPOSITORY}/{me.org}-other"
+    for name in (others, f"ecr-public/{others}"):
+        with pytest.raises(ClientError, match="does not allow"):
+            images.batch_get_image(repositoryName=name, imageIds=[{"imageTag": "latest"}])
+    with pytest.raises(ClientError, match="does not allow"):
+        images.get_authorization_token()
     waiting.control(Action.KILL, "/")
     assert not appeared(tmp_path / "proof")

@@ -23,6 +23,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.assistants.rules.tools import TOOLS
+from conducto_core.installation.names import function_name
+from conducto_core.installation.rules import RESERVED
 from support.browser import FLAGS, chromium
 from support.cloud.rights import asked, refused
 from support.running import Run
@@ -111,6 +113,9 @@ def test_deploy_logs_in(installation: Installation) -> None:
 
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert "64 vCPUs at once" in doctor.stdout
+    authorizer = function_name(installation.stage, "authorize")
+    limits = boto3.client("lambda").get_function_concurrency(FunctionName=authorizer)
+    assert limits["ReservedConcurrentExecutions"] == RESERVED["authorize"]
 
 
 def test_hello_runs(installation: Installation) -> None:

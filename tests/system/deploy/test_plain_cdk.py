@@ -1,4 +1,7 @@
-"""``cdk deploy --all`` from a checkout, without `conducto deploy`: the same but for the token."""
+"""``cdk deploy --all`` from a checkout, without `conducto deploy`: the same but for the token.
+
+The account is new: 10 functions may run at once, of which none can be reserved.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import boto3
+import pytest
 
 from conducto_core.installation.names import STACKS, agent_repository, function_name, stack_name
 from support.running import Person
@@ -13,9 +17,19 @@ from system.deploy.installation import DEPLOY_SECONDS
 from system.deploy.sandbox import ACCOUNT, REGION, ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 STAGE = "plain"
+
+
+@pytest.fixture(autouse=True)
+def new_account(folder: Path) -> Iterator[None]:
+    """The account has the quotas of a new one."""
+    quota = folder / "concurrency"
+    quota.write_text("10")
+    yield
+    quota.unlink()
 
 
 def test_plain_cdk_deploys_an_installation_without_a_container_engine(folder: Path) -> None:
@@ -41,14 +55,17 @@ def test_plain_cdk_deploys_an_installation_without_a_container_engine(folder: Pa
         (stack,) = formation.describe_stacks(StackName=stack_name(STAGE, name))["Stacks"]
         assert stack["StackStatus"].endswith("_COMPLETE"), stack
     # CodeBuild pushed the images of the agent that the functions start workers with.
-    function = boto3.client("lambda").get_function_configuration(
-        FunctionName=function_name(STAGE, "background")
-    )
+    functions = boto3.client("lambda")
+    name = function_name(STAGE, "background")
+    function = functions.get_function_configuration(FunctionName=name)
     variables = function["Environment"]["Variables"]
     images = [variables[name] for name in ("CONDUCTO_AGENT_IMAGE", "CONDUCTO_ARM_AGENT_IMAGE")]
     found = boto3.client("ecr").describe_images(repositoryName=agent_repository(STAGE))
     tags = {tag for each in found["imageDetails"] for tag in each.get("imageTags", ())}
     assert tags == {image.rpartition(":")[2] for image in images}
+    authorizer = function_name(STAGE, "authorize")
+    limits = functions.get_function_concurrency(FunctionName=authorizer)
+    assert "ReservedConcurrentExecutions" not in limits
     # The zone was chosen, since CDK knows none.
     (zones,) = {
         each["AvailabilityZone"]

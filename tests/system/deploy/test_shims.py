@@ -28,6 +28,7 @@ NAMES = (
     "alarms-on-expressions",
     "layers",
     "function-file-systems",
+    "reserved-concurrency",
     "output-of-programs",
     "task-settings",
     "task-volumes",

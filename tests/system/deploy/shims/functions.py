@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import os
 import sys
 import zipfile
@@ -19,6 +20,8 @@ from system.deploy.shims import Shim, replace
 _LAYERS = Path("/opt")
 _INTERPRETER = b"#!/var/lang/bin/python"
 _KIND = "AWS::Lambda::Function"
+#: Executions of an account that cannot be reserved.
+UNRESERVED = 100
 _HANDLER: dict[str, Any] = provisioners._RESOURCE_HANDLERS[_KIND]
 
 
@@ -75,6 +78,44 @@ def _drops_file_systems() -> bool:
     return not lambda_svc._functions["probe"]["config"].get("FileSystemConfigs")
 
 
+def concurrency_file() -> Path:
+    """Return the file with an account's quota of concurrent executions; without it, 1,000."""
+    return Path(os.environ["CONDUCTO_TEST_DEPLOY"]) / "concurrency"
+
+
+def _reserve_concurrency() -> None:
+    original = _HANDLER["create"]
+
+    @replace(lambda_svc, "_get_account_settings")
+    def settings(original: Any) -> Any:
+        file = concurrency_file()
+        lambda_svc._ACCOUNT_CONCURRENCY_CAP = int(file.read_text()) if file.exists() else 1000
+        return original()
+
+    def create(logical: str, properties: dict[str, Any], stack: str) -> Any:
+        reserved = int(properties.get("ReservedConcurrentExecutions") or 0)
+        limits = json.loads(lambda_svc._get_account_settings()[2])["AccountLimit"]
+        if reserved and limits["UnreservedConcurrentExecutions"] - reserved < UNRESERVED:
+            raise ValueError(
+                f"{logical}: ReservedConcurrentExecutions decreases the account's "
+                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED}]"
+            )
+        made = original(logical, properties, stack)
+        if reserved:
+            concurrency = {"ReservedConcurrentExecutions": reserved}
+            lambda_svc._put_function_concurrency(properties["FunctionName"], concurrency)
+        return made
+
+    _HANDLER["create"] = create
+
+
+def _reserves_nothing() -> bool:
+    code = {"ZipFile": "def handler(*_): ..."}
+    properties = {"FunctionName": "probe", "Code": code, "ReservedConcurrentExecutions": 7}
+    _HANDLER["create"]("Probe", properties, "probe")
+    return lambda_svc._functions["probe"]["concurrency"] is None
+
+
 class _Responses:
     """The responses in a worker's output: it shares its output with the programs that it starts."""
 
@@ -115,6 +156,13 @@ SHIMS = (
         "Lambda mounts the file systems of a function; ministack's CloudFormation drops them.",
         _mount_file_systems,
         _drops_file_systems,
+    ),
+    Shim(
+        "reserved-concurrency",
+        "CloudFormation reserves the concurrency of a function, and fails where fewer than 100 "
+        "executions of the account stay unreserved; ministack's ignores it.",
+        _reserve_concurrency,
+        _reserves_nothing,
     ),
     Shim(
         "output-of-programs",
