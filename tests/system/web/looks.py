@@ -146,7 +146,7 @@ LOOKS = (
     ),
     Look("approval", "/p/{asking}", "a:text-is('Review')"),
     Look("approval-node", "/p/{asking}?node=/ask", "button:text-is('Approve')"),
-    Look("node-results", "/p/{leaving}?node=/train&tab=details", "#panel-details"),
+    Look("node-results", "/p/{leaving}?node=/train&tab=results", "#panel-results"),
     Look("program-partitions", "/program?title=Nightly+import", ".ProgramPage-columns"),
     Look("program-tests", "/program?title=Tests+of+the+shop", ".ProgramPage-columns"),
     Look("group-history", "/p/{again5}?node=/&tab=history", "#panel-history"),

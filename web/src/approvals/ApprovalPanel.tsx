@@ -120,6 +120,7 @@ function DecisionForm({
       <label className={styles.comment}>
         <span>Comment (optional)</span>
         <textarea
+          className={`field ${styles.field ?? ""}`}
           rows={2}
           maxLength={MAX_COMMENT}
           value={comment}
@@ -168,7 +169,11 @@ function FormField({
         </span>
       </span>
       {choices.length > 0 ? (
-        <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+        <select
+          className="field"
+          value={value}
+          onChange={({ currentTarget }) => onChange(currentTarget.value)}
+        >
           {value === "" ? <option value="">Choose…</option> : null}
           {choices.map((choice) => (
             <option key={choice} value={choice}>
@@ -178,6 +183,7 @@ function FormField({
         </select>
       ) : (
         <input
+          className="field"
           type="text"
           inputMode={isNumber ? "decimal" : "text"}
           value={value}

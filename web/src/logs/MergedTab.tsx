@@ -537,10 +537,13 @@ interface FootProps {
 
 function Foot({ output, log, fresh }: FootProps) {
   const { lines, commands, dropped } = output;
-  const more = output.hasEarlier ? "+" : "";
+  const { length } = lines;
+  const shown = output.hasEarlier
+    ? `${length.toLocaleString("en")}+ lines`
+    : plural(length, "line");
   return (
     <>
-      <span>{`${plural(commands, "command")}, ${lines.length.toLocaleString("en")}${more} lines`}</span>
+      <span>{`${plural(commands, "command")}, ${shown}`}</span>
       {dropped ? (
         <span>
           Older lines were dropped.{" "}

@@ -38,12 +38,16 @@ export function FiringTable({ name, firings }: { name: string; firings: readonly
       {firings.map((firing) => (
         <tr key={firing.id}>
           <th scope="row">{dueText(firing)}</th>
-          <td>
+          <td data-label="State">
             <FiringState firing={firing} />
           </td>
-          <td>{firing.pipeline === null ? null : <PipelineLink id={firing.pipeline} />}</td>
-          <td className="muted">{CAUSES[firing.cause]}</td>
-          <td className={styles.wide}>
+          <td {...(firing.pipeline === null ? {} : { "data-label": "Pipeline" })}>
+            {firing.pipeline === null ? null : <PipelineLink id={firing.pipeline} />}
+          </td>
+          <td className="muted" data-label="Cause">
+            {CAUSES[firing.cause]}
+          </td>
+          <td className={styles.wide} {...(firing.why === null ? {} : { "data-label": "Reason" })}>
             {firing.why}
             {firing.event === null ? null : (
               <Payload name={name} firing={firing.id} event={firing.event} />

@@ -50,25 +50,29 @@ export function SchedulePage({ params }: PageProps) {
       ) : (
         <Facts view={view.data} />
       )}
-      <section className={styles.section}>
-        <h2>
-          Firings <StaleBadge query={history} every={REFRESH_MS} />
-        </h2>
-        {firings === undefined ? null : firings.length === 0 ? (
-          <EmptyState
-            icon="clock"
-            title="It has not fired yet"
-            text="Each launch appears here with its pipeline, and each time that was skipped with the reason. To launch it now:"
-            example={`conducto schedule fire ${name}`}
-            docs="schedules"
-          />
-        ) : (
-          <FiringTable name={name} firings={firings} />
-        )}
-        {history.data?.more === true ? (
-          <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>Show older firings</Button>
-        ) : null}
-      </section>
+      {firings === undefined && view.data === undefined ? null : (
+        <section className={styles.section}>
+          <h2>
+            Firings <StaleBadge query={history} every={REFRESH_MS} />
+          </h2>
+          {firings === undefined ? null : firings.length === 0 ? (
+            <EmptyState
+              icon="clock"
+              title="It has not fired yet"
+              text="Each launch appears here with its pipeline, and each time that was skipped with the reason. To launch it now:"
+              example={`conducto schedule fire ${name}`}
+              docs="schedules"
+            />
+          ) : (
+            <FiringTable name={name} firings={firings} />
+          )}
+          {history.data?.more === true ? (
+            <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>
+              Show older firings
+            </Button>
+          ) : null}
+        </section>
+      )}
     </Page>
   );
 }
@@ -76,12 +80,20 @@ export function SchedulePage({ params }: PageProps) {
 function Facts({ view: { schedule, times } }: { view: ScheduleView }) {
   return (
     <>
-      <p>
-        <When schedule={schedule} />
-      </p>
-      <p className="muted">
-        <Source schedule={schedule} />
-      </p>
+      <dl className={styles.facts}>
+        <div>
+          <dt>When</dt>
+          <dd>
+            <When schedule={schedule} />
+          </dd>
+        </div>
+        <div>
+          <dt>Launches</dt>
+          <dd>
+            <Source schedule={schedule} />
+          </dd>
+        </div>
+      </dl>
       {schedule.paused ? (
         <p className="state-warning">
           Paused

@@ -122,6 +122,8 @@ test("bars grow while a run is active", () => {
 
 test.each([
   [history(), "none finished yet", ""],
+  [history({ ended: 1 }), "0 of 1 passed", "the last one did not pass"],
+  [history({ ended: 1, passed: 1 }), "1 of 1 passed", "the last one passed"],
   [history({ ended: 2 }), "0 of 2 passed", "0 of the last 2 passed"],
   [
     history({ ended: 14, passed: 12, median_seconds: 182 }),

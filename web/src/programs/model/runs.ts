@@ -84,9 +84,10 @@ export function historyText({ passed, ended, median_seconds }: RunHistory): stri
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }
 
-/** `12 of the last 14 passed, median 3m 02s`; empty before the first end. */
+/** `12 of the last 14 passed, median 3m 02s`, `the last one passed`; empty before the first end. */
 export function historySummary({ passed, ended, median_seconds }: RunHistory): string {
   if (ended === 0) return "";
-  const rate = `${passed} of the last ${ended} passed`;
+  const last = passed === 1 ? "the last one passed" : "the last one did not pass";
+  const rate = ended === 1 ? last : `${passed} of the last ${ended} passed`;
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }

@@ -11,6 +11,7 @@ const text = (counts: Partial<Situation["counts"]>, more: Partial<Situation> = {
     settled: true,
     remaining: null,
     reasons: null,
+    approvals: 0,
     ...more,
     counts: { ...NO_COUNTS, ...counts },
   });
@@ -41,6 +42,14 @@ it("tells progress", () => {
   expect(text({ running: 2, pending: 3 }, { ...active, armed: false })).toBe(
     "Paused. 2 commands still running.",
   );
+});
+
+it("tells that it waits for approvals", () => {
+  const active = { state: "running", settled: false } as const;
+  expect(text({ queued: 1, pending: 3 }, { ...active, approvals: 1 })).toBe(
+    "Waiting for an approval",
+  );
+  expect(text({ queued: 3 }, { ...active, approvals: 2 })).toBe("Waiting for 2 approvals");
 });
 
 it("tells that it waits for a retry", () => {

@@ -15,6 +15,8 @@ export interface Situation {
   settled: boolean;
   /** Estimated seconds left; null if unknown. */
   remaining: number | null;
+  /** Approvals that are waited for while nothing runs. */
+  approvals: number;
   /** Number of different reasons of failures; null if unknown. */
   reasons: number | null;
 }
@@ -46,10 +48,14 @@ function failedText({ counts, reasons }: Situation, all: number): string {
   return reasons === null || reasons < 2 ? failed : `${failed}, for ${reasons} reasons`;
 }
 
-function activeText({ counts, armed, remaining }: Situation): string {
+function activeText({ counts, armed, remaining, approvals }: Situation): string {
   const failed = failures(counts);
   if (failed > 0) return `${failed.toLocaleString("en")} failed so far`;
   if (!armed) return `Paused. ${plural(counts.running, "command")} still running.`;
+  if (approvals > 0)
+    return approvals === 1
+      ? "Waiting for an approval"
+      : `Waiting for ${plural(approvals, "approval")}`;
   if (remaining !== null) return `About ${spoken(remaining)} left`;
   return counts.running > 0
     ? `${plural(counts.running, "command")} running`

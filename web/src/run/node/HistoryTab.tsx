@@ -56,18 +56,32 @@ function Earlier({ session, detail: { node } }: Props) {
       {data === undefined ? (
         <QueryPlaceholder query={history} rows={6} />
       ) : (
-        <History found={data} id={session.id} asked={limit} />
+        <History
+          found={data}
+          id={session.id}
+          asked={limit}
+          // The attempts of a command have an empty state themselves.
+          quiet={node.type === "Exec" && node.attempts.length === 0}
+        />
       )}
     </section>
   );
 }
 
-function History({ found, id, asked }: { found: HistoryOfNode; id: string; asked: number }) {
+interface HistoryProps {
+  found: HistoryOfNode;
+  id: string;
+  asked: number;
+  /** Say nothing if no earlier pipeline ran the node. */
+  quiet: boolean;
+}
+
+function History({ found, id, asked, quiet }: HistoryProps) {
   const { runs, path } = found;
   const current = runs.find(({ pipeline }) => pipeline === id);
   const others = runs.length - (current === undefined ? 0 : 1);
   if (others === 0) {
-    return (
+    return quiet ? null : (
       <EmptyState
         inline
         icon="compare"

@@ -26,7 +26,7 @@ import { earlierDurations, estimate } from "@/run/model/estimate";
 import { groupFailures } from "@/run/model/failures";
 import { headline } from "@/run/model/headline";
 import { ROOT } from "@/run/model/paths";
-import { failures, isFailed, NO_COUNTS, total } from "@/run/model/states";
+import { displayState, failures, isFailed, NO_COUNTS, total } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
 import { CellMap } from "@/run/overview/CellMap";
 import { Outcome } from "@/run/overview/Outcome";
@@ -186,6 +186,11 @@ function useCauses(
   });
 }
 
+function approvalsIn({ model }: PipelineSession, path: string): number {
+  if (model === null) return 0;
+  return [...model.within(path)].filter((one) => displayState(one) === "approval").length;
+}
+
 interface HeadlineProps {
   session: PipelineSession;
   node: Status;
@@ -205,6 +210,7 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
     armed: summary?.pipeline.armed !== false,
     settled: !isActive,
     remaining: estimated.remaining,
+    approvals: counts.running === 0 && counts.queued > 0 ? approvalsIn(session, path) : 0,
     reasons,
   });
   return (
