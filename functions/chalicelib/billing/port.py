@@ -195,7 +195,9 @@ class Meter:
 
     def seconds_in(self, period: float) -> int:
         """Return the seconds that were charged in a billing period, the current one."""
-        return 0 if self.span is None else self.span.seconds - self._settled_before(period)
+        if self.span is None or period < self.period:
+            return 0
+        return self.span.seconds - self._settled_before(period)
 
     def _settled_before(self, period: float) -> int:
         """Return the seconds that count in periods before ``period``.
