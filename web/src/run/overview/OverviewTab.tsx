@@ -75,6 +75,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
   const allSkipped = failures(counts) > 0 && found.data?.length === 0 && !found.isPlaceholderData;
   const isRoot = path === ROOT;
   const summary = session.model?.summary;
+  const hasStarted = !isPending || (summary?.started ?? null) !== null;
   const diagnosis = useDiagnosis(
     session.id,
     summary?.seq ?? 0,
@@ -106,8 +107,10 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isRoot && hasFailed && !allSkipped && !isActive ? (
         <Changed session={session} query={diagnosis} />
       ) : null}
-      {isRoot ? <Stale session={session} actions={actions} /> : null}
-      {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
+      {isRoot && hasStarted ? <Stale session={session} actions={actions} /> : null}
+      {isRoot && !hasFailed && hasStarted ? (
+        <ReportsSection session={session} failed={false} />
+      ) : null}
       {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
       {showsCells ? (
