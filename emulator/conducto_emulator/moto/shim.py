@@ -301,17 +301,22 @@ def _stop(backend: Any, execution: Any) -> None:
     while execution.exec_worker.env is None and time.monotonic() < end:
         time.sleep(0.002)  # its thread has not started
     execution.stop(stop_date=now, error=None, cause=None)
-    for endpoint in list(execution.exec_worker.env.callback_pool_manager._pool.values()):
-        endpoint.over = True
-        endpoint.interrupt_all()
-        if isinstance(endpoint, callback.ActivityCallbackEndpoint):
-            endpoint._activity_task_start_endpoint._next_activity_task_start_event.set()
+    _interrupt(execution)
     for other in backend._get_executions():
         data: Mapping[str, Any] = other.input_data
         if data.get(STARTED_BY) == execution.exec_arn and other.status == "RUNNING":
             _stop(backend, other)
     while execution.status == "RUNNING" and time.monotonic() < end:
         time.sleep(0.002)
+        _interrupt(execution)  # a task that its thread was just about to wait for
+
+
+def _interrupt(execution: Any) -> None:
+    for endpoint in list(execution.exec_worker.env.callback_pool_manager._pool.values()):
+        endpoint.over = True
+        endpoint.interrupt_all()
+        if isinstance(endpoint, callback.ActivityCallbackEndpoint):
+            endpoint._activity_task_start_endpoint._next_activity_task_start_event.set()
 
 
 def _patch_history_pages() -> None:
