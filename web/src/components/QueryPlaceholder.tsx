@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import { messageOf } from "@/api/client";
 import { LoadError } from "@/components/EmptyState";
+import { Pending } from "@/components/InOrder";
 import { Loading } from "@/components/Loading";
 
 interface Props {
@@ -17,5 +18,10 @@ export function QueryPlaceholder({ query, rows }: Props) {
   const [last, setLast] = useState(error);
   if (error !== null && error !== last) setLast(error);
   if (last !== null) return <LoadError message={messageOf(last)} onRetry={() => void refetch()} />;
-  return rows === undefined ? <Loading /> : <Loading rows={rows} />;
+  return (
+    <>
+      {rows === undefined ? <Loading /> : <Loading rows={rows} />}
+      <Pending />
+    </>
+  );
 }

@@ -13,6 +13,7 @@ import { Code } from "@/components/Code";
 import { FileLink } from "@/components/FileLink";
 import chartStyles from "@/results/MetricComparison.module.css";
 import { MetricComparison } from "@/results/MetricComparison";
+import { IN_ORDER } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StaleBadge } from "@/components/StaleBadge";
 import { followLink, pipelineUrl } from "@/lib/location";
@@ -42,7 +43,7 @@ export function ResultsTab({ id, attempt, program }: Props & { program: Pipeline
   const { outputs } = attempt;
   if (outputs === null) return null;
   return (
-    <div className={styles.results}>
+    <div className={`${styles.results ?? ""} ${IN_ORDER}`}>
       {outputs.result === null ? null : <Result id={id} attempt={attempt} />}
       {outputs.metrics.length === 0 ? null : <Metrics id={id} attempt={attempt} />}
       {outputs.metrics.length === 0 || program === null ? null : (
