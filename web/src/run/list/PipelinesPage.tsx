@@ -91,6 +91,7 @@ export function PipelinesPage() {
           isPart={list.hasMore}
           selectAll={{
             checked: isAllChosen,
+            disabled: shown.length === 0,
             onToggle: () => setChosen(new Set(shown.map((one) => one.pipeline.id))),
           }}
         />

@@ -31,7 +31,7 @@ interface Props {
   counts: ReadonlyMap<State, number> | null;
   /** Older pipelines are not loaded. */
   isPart: boolean;
-  selectAll: { checked: boolean; onToggle: () => void };
+  selectAll: { checked: boolean; disabled: boolean; onToggle: () => void };
 }
 
 export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: Props) {
@@ -42,6 +42,7 @@ export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: P
         aria-label="Select all"
         title="Select all"
         checked={selectAll.checked}
+        disabled={selectAll.disabled}
         onChange={selectAll.onToggle}
       />
       <States current={filter.state} counts={counts} isPart={isPart} />
