@@ -226,7 +226,13 @@ def batches_of(
             changes.append(_change(seq, path, state))
         told = {path: counts[path] for path in sorted(touched)}
         pipeline = {**summary, "counts": counts["/"], "seq": seq, "settled": False}
-        batch = {"changes": changes, "counts": told, "times": {}, "images": [], "pipeline": pipeline}
+        batch = {
+            "changes": changes,
+            "counts": told,
+            "times": {},
+            "images": [],
+            "pipeline": pipeline,
+        }
         batches.append(json.dumps(batch))
     return batches
 
