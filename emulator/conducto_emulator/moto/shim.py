@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]
@@ -138,8 +138,9 @@ def is_waited_for(endpoint: Any) -> bool:
     return not over and endpoint.consumer_error is None
 
 
+@cache
 def install() -> None:
-    """Apply all fixes in this process."""
+    """Apply all fixes in this process, once."""
     _patch_activity_store()
     _patch_publication()
     _patch_late_heartbeat()
