@@ -84,7 +84,7 @@ def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
     assert "2 Execs, 2 pools of workers, at most 2 workers at once, on demand" in out
     assert "1 state machine, " in out
     assert "vCPU-hours: $" in out
-    assert "first command after about 46 s: a worker is requested after 0.5 s; AWS" in out
+    assert "first command after about 46 s: a worker is requested after 0.5 s; AWS needs" in out
     assert "no earlier run with these parameters is known: each Exec is taken to run 60 s" in out
     assert "/odd: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB" in out
     assert "AWS was not asked" in out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,6 +19,9 @@ from conducto_core.billing.rules import LIVE, BillingPlan, Rates, Remedies, Stat
 from conducto_core.workers.rules.fargate import Size
 from conducto_emulator.stripe.account import StripeAccount
 from support.cloud.world import ME, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 TICK = 300
 #: Stripe finalises an invoice an hour after the end of its period, with the usage until then.
@@ -254,6 +257,15 @@ TestBilled = Billed.TestCase
 TestBilled.settings = settings(max_examples=150, stateful_step_count=25)
 
 
+def _check(billed: Billed, steps: Iterable[Callable[[], None]]) -> None:
+    """Take these steps, a second apart, and compare the sums."""
+    for step in steps:
+        billed.clock_runs()
+        step()
+    billed.clock_runs()
+    billed.teardown()
+
+
 def test_hour_of_the_last_period_that_has_not_started() -> None:
     """A second is charged in the next hour, and a second subscription begins before it."""
     billed = Billed()
@@ -265,11 +277,7 @@ def test_hour_of_the_last_period_that_has_not_started() -> None:
         billed.cancel,
         billed.subscribe,
     )
-    for step in steps:
-        billed.clock_runs()
-        step()
-    billed.clock_runs()
-    billed.teardown()
+    _check(billed, steps)
 
 
 def test_second_of_a_new_period_that_was_charged_before_the_period_was_known() -> None:
@@ -286,8 +294,4 @@ def test_second_of_a_new_period_that_was_charged_before_the_period_was_known() -
         billed.lose_events,
         billed.subscribe,
     )
-    for step in steps:
-        billed.clock_runs()
-        step()
-    billed.clock_runs()
-    billed.teardown()
+    _check(billed, steps)

@@ -2,7 +2,6 @@ import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 
 import type { PipelineSummary, ProgramPartitions } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, navigate, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
@@ -32,7 +31,6 @@ export function PartitionMap({ pipelines }: { pipelines: readonly PipelineSummar
   const query = usePartitions(pipelines);
   const { data, isEnabled } = query;
   if (!isEnabled) return null;
-  if (data === undefined && query.error === null) return <Pending />;
   if (data === undefined)
     return (
       <section aria-label="Partitions">

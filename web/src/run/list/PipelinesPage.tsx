@@ -103,7 +103,7 @@ export function PipelinesPage() {
         <ListBody
           list={list}
           // Approvals appear above the list together with it, unless they cannot be read.
-          isLoading={pipelines === undefined || (approvals.isPending && !approvals.failureCount)}
+          isLoading={approvals.isPending && !approvals.failureCount}
           filtered={filtered}
           chosen={chosen}
           onChoose={setChosen}
@@ -142,13 +142,14 @@ interface BodyProps {
 function ListBody({ list, isLoading, filtered, chosen, onChoose }: BodyProps) {
   const { pipelines, error } = list;
   const programs = useMemo(() => groupByProgram(pipelines ?? []), [pipelines]);
+  if (pipelines === undefined && error !== null) {
+    return <LoadError message={messageOf(error)} onRetry={list.retry} />;
+  }
   if (pipelines === undefined || isLoading) {
-    return error === null || pipelines !== undefined ? (
+    return (
       <div className="card">
         <Loading rows={12} />
       </div>
-    ) : (
-      <LoadError message={messageOf(error)} onRetry={list.retry} />
     );
   }
   if (pipelines.length > 0) {
