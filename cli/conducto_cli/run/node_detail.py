@@ -295,6 +295,8 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
         yield f"{hidden:,} earlier ones"
     for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
         yield line
+        if attempt.actor is not None:
+            yield f"   requested by {printable(attempt.actor.text)}"
         yield from _cache_lines(attempt)
         if attempt.interpreter is not None:
             yield f"   {_interpreter(attempt.interpreter)}"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from conducto_core.approvals.model import WaitingApproval
-from conducto_core.people.model import Role
+from conducto_core.people.model import Actor, Role
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import Cause, NodeType, State
@@ -37,10 +37,17 @@ class Decider(NamedTuple):
     Attributes:
         user: Their user id.
         role: Their current role; None for a program, which never decides.
+        assistant: As that of `Actor`.
     """
 
     user: str
     role: Role | None
+    assistant: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Return who requested the action."""
+        return Actor(user=self.user, assistant=self.assistant)
 
 
 def may_decide(approval: Approval | WaitingApproval, user: str, role: Role | None) -> bool:
@@ -133,10 +140,11 @@ def _in_sequence(node: LiveNode, places: dict[LiveNode, int]) -> bool:
     return False
 
 
-def change_text(by: str, action: Action, paths: Sequence[str]) -> str:
+def change_text(by: Actor | None, action: Action, paths: Sequence[str]) -> str:
     """Return an action in words, for the people who decide: ``ben modified /a and 2 more``."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{by or 'somebody'} {_VERBS[action]} {paths[0]}{more}"
+    who = "somebody" if by is None else by.text
+    return f"{who} {_VERBS[action]} {paths[0]}{more}"
 
 
 def why_withdrawn(attempts: Iterable[AttemptRecord]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from conducto_core.record import Record
 #: Header in which a client of the API names itself, and the maximum length of the name.
 CLIENT_HEADER = "Conducto-Client"
 MAX_CLIENT = 120
+#: The name of one that does not name itself.
+AN_ASSISTANT = "an assistant"
 #: Maximum requests of an assistant in a minute.
 MAX_REQUESTS = 600
 

@@ -25,6 +25,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from conducto_core.api.operation import LinkClass
+from conducto_core.assistants.model import MAX_CLIENT
 from conducto_core.debug.terminal import ShellParams, TerminalInput, TerminalOutput
 from conducto_core.record import AGENT_PATTERN, Record
 from conducto_core.run.model.requests import EventBatch, PipelineSummary
@@ -76,11 +77,13 @@ class Caller(Record):
     Attributes:
         role: Their role in the organisation.
         program: A program sent it with their token.
+        assistant: As that of `conducto_core.people.model.Actor`.
     """
 
     user: str = Field(min_length=1, max_length=320)
     role: str = Field(default="", max_length=40)
     program: bool = False
+    assistant: str | None = Field(default=None, max_length=MAX_CLIENT)
 
 
 class Hello(Record):

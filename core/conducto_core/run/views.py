@@ -133,6 +133,11 @@ def batch(live: Viewed, changes: list[NodeChange], seen: int, periods: Periods) 
         changes=tuple(changes),
         counts={path: live.counts(path) for path in sorted(groups) if path in live.tree.nodes},
         times=_times(live, changed, periods),
+        actors={
+            change.path: live.tree.actors[change.path]
+            for change in changes
+            if change.path in live.tree.actors
+        },
         images=tuple(i.record for i in live.images.values() if i.version > seen),
         pipeline=summary(live),
     )
@@ -208,6 +213,7 @@ def node_view(
         max_time=spec.max_time,
         counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
+        actor=live.tree.actors.get(node.path),
         reuse=_reuse(spec),
         stopped_by=stopped_by(node),
         **_wait(wait),

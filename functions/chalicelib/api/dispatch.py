@@ -133,6 +133,8 @@ class Api:
             known = self._callers.current(identity)
             if known is None:
                 return Service(rules=RULES).refusal(problems.wrong_token())
+            if known.kind == "assistant":
+                known = replace(known, client=assistants.client_in(request.headers))
             entry = self._entry(operation, request)
             response = self._respond(operation, known, request, entry)
             entry.end(known, response.status, response.body)
@@ -149,7 +151,6 @@ class Api:
             {**query, **request.params},
             request.id,
             request.agent,
-            assistants.client_in(request.headers),
         )
 
     def _respond(

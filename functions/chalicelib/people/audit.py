@@ -47,7 +47,6 @@ class RequestAudit:
         params: Path parameters, and ``path`` of the query.
         request: The id of the request.
         agent: The linked agent that the request is for.
-        client: The program that sent it, as it names itself.
     """
 
     log: TableAuditLog
@@ -56,7 +55,6 @@ class RequestAudit:
     params: Mapping[str, str]
     request: str
     agent: str | None = None
-    client: str = ""
     _begun: tuple[str, str] | None = field(default=None, init=False)
 
     def begin(self, caller: Identity, body: object = None) -> None:
@@ -97,7 +95,7 @@ class RequestAudit:
             subject=subject[:_MAX_PATH],
             paths=self._paths(body),
             request=self.request,
-            client=self.client if caller.kind == "assistant" else "",
+            client=caller.client,
             scopes=caller.scopes,
         )
 

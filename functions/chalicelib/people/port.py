@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from conducto_core.assistants.model import AN_ASSISTANT
 from conducto_core.billing.rules import FREE, NO_BILLING, Billing, BillingPlan, Stored, effective
 from conducto_core.installation.names import Scope
 from conducto_core.people.model import (
+    Actor,
     Invitation,
     TokenKind,
 )
@@ -99,6 +101,7 @@ class Identity:
         scopes: Those of an assistant's token.
         created: When the token was created.
         budget: Maximum cost in dollars of its pipelines whose tree has none.
+        client: The program of an assistant, as this request names it.
     """
 
     org: str
@@ -115,6 +118,13 @@ class Identity:
     scopes: tuple[Scope, ...] = ()
     created: float = field(default=0.0, compare=False)
     budget: float | None = None
+    client: str = field(default="", compare=False)
+
+    @property
+    def actor(self) -> Actor:
+        """Return who requests an action."""
+        assistant = self.client or AN_ASSISTANT if self.kind == "assistant" else None
+        return Actor(user=self.user, assistant=assistant)
 
 
 class InvalidIdTokenError(Exception):

@@ -166,7 +166,11 @@ class Relay:
         ask = Ask(
             n=number,
             id=id_,
-            caller=Caller(user=caller.user, program=self._is_program(caller, request.operation)),
+            caller=Caller(
+                user=caller.user,
+                program=self._is_program(caller, request.operation),
+                assistant=caller.actor.assistant,
+            ),
             operation=request.operation.name,
             params=dict(request.params),
             query=urlencode(_bounded(request.query)),

@@ -117,6 +117,7 @@ class CloudActions(CloudCaller):
             edits=edits,
             images=images,
             by=self._me.user,
+            assistant=self._me.actor.assistant,
         )
 
     def _edits(

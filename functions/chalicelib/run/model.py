@@ -14,6 +14,7 @@ from chalicelib.people.port import Share
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import CloneSource
 from conducto_core.notifications.model import NotificationEvent
+from conducto_core.people.model import Actor
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
@@ -79,7 +80,8 @@ class ActionRequested(PipelineEvent):
         edits: For ``modify``: the complete edits of each node
             (`conducto_core.tree.rules.resolve.Edits`).
         images: Images that nodes use from now on; for ``rebuild``: to be built.
-        by: The user.
+        by: The user; "": a rule of the installation.
+        assistant: As that of `conducto_core.people.model.Actor`.
         problem: Why the pipeline was paused, unless a user paused it.
     """
 
@@ -89,7 +91,13 @@ class ActionRequested(PipelineEvent):
     edits: dict[str, dict[str, Any]] = Field(default={})
     images: tuple[BuiltImage, ...] = ()
     by: str = ""
+    assistant: str | None = None
     problem: str | None = None
+
+    @property
+    def actor(self) -> Actor | None:
+        """Return who requested it; None: nobody."""
+        return Actor(user=self.by, assistant=self.assistant) if self.by else None
 
 
 class Claimed(PipelineEvent):

@@ -39,7 +39,7 @@ class LocalApprovals(LocalAccess):
     @serves(operations.APPROVALS)
     async def list_approvals(self) -> ApprovalList:
         """Return the approvals that wait; a pipeline with one is in memory."""
-        user, role = current_decider()
+        user, role, _ = current_decider()
         waiting = (views.summary(live) for live in self._scheduler.live.values() if live.asked)
         return ApprovalList(approvals=waiting_for(waiting, user, role))
 
@@ -48,7 +48,7 @@ class LocalApprovals(LocalAccess):
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
         live = self.live(params.id)
-        user, role = current_decider()
+        user, role, _ = current_decider()
         node = check_decision(live, request, user, role)
         self._store.check_room()
         with live.in_use():

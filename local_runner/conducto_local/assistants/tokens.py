@@ -20,6 +20,7 @@ from conducto_core.api.operation import AnyOperation
 from conducto_core.api.serve import serves
 from conducto_core.approvals.rules import Decider
 from conducto_core.assistants.handlers import check_pace, check_scopes
+from conducto_core.assistants.model import AN_ASSISTANT
 from conducto_core.assistants.rules.authority import ordered, permissions_of_scopes
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.people import operations
@@ -126,7 +127,7 @@ class LocalTokens:
             self._requests.clear()
         self._requests[assistant.id, minute] += 1
         check_pace(self._requests[assistant.id, minute])
-        DECIDER.set(Decider(assistant.user, None))
+        DECIDER.set(Decider(assistant.user, None, client or AN_ASSISTANT))
 
     def _valid(self) -> dict[str, MemberToken]:
         now = self._clock()

@@ -88,7 +88,7 @@ class Policy:
     def decider(self, caller: Caller) -> Decider:
         """Return the sender of a request, with the role in which they decide approvals."""
         if caller.program:
-            return Decider(caller.user, None)
+            return Decider(caller.user, None, caller.assistant)
         refused = self.refusal(LinkRequest(DECIDE_APPROVAL, caller)) is not None
         return Decider(caller.user, Role.VIEWER if refused else Role.OWNER)
 

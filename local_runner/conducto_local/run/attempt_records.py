@@ -145,6 +145,7 @@ def started_record(
         started=active.started,
         fingerprint=active.fingerprint,
         cache=_why_it_runs(active),
+        actor=active.actor,
     )
 
 

@@ -101,7 +101,7 @@ class Actions:
                 self._scheduler.images.retry_failed(live)
             if request.action is Action.REBUILD:
                 self._scheduler.images.forget(live, request.paths)
-            self._apply(live, events_of(live.tree, request.action, request.paths, decider.user))
+            self._apply(live, events_of(live.tree, request.action, request.paths, decider.actor))
             if request.action in STARTS:
                 result = done_on_nodes(live, request, result)
                 self._scheduler.perform(live, Action.RUN)
@@ -149,7 +149,7 @@ class Actions:
         check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
         if not request.preview:
             modified = live.edit(edits, pipeline)
-            self._apply(live, events_of_modify(live.tree, modified, request.paths, decider.user))
+            self._apply(live, events_of_modify(live.tree, modified, request.paths, decider.actor))
 
 
 #: Actions that are executed even if they cannot be stored: they stop what fills the disk.

@@ -11,6 +11,7 @@ from typing import Any
 from conducto_core.cache.rules import NO_TRUST, Trust
 from conducto_core.cache.views import View
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecord, PipelineRecord
 from conducto_core.run.model.requests import Workers
@@ -70,6 +71,7 @@ class ActiveAttempt:
         view: Its files, if its cache names some.
         cache_key: Of a queued command with a cache: the key of its entry.
         same_command: The equal command for which it waits, or None.
+        actor: That of its node when it was queued.
     """
 
     live: "LivePipeline"
@@ -98,6 +100,7 @@ class ActiveAttempt:
     view: View | None = None
     cache_key: str | None = None
     same_command: str | None = None
+    actor: Actor | None = None
     _started: float = 0.0
 
     def begin(self) -> None:
@@ -322,7 +325,9 @@ class LivePipeline(PipelineState):
             return None
         record = self._record_to_write()
         turn = WriteBatch(
-            nodes=[_to_store(node) for node in self._nodes.values()],
+            nodes=[
+                _to_store(node, self.tree.actors.get(path)) for path, node in self._nodes.items()
+            ],
             attempts=list(self._attempts.values()),
             changes=self._changes,
             generated=self._generated,
@@ -419,7 +424,7 @@ def _open_files() -> QueueLimit:
     return QueueLimit("open files", room, waits.open_files(descriptors.limit(), room))
 
 
-def _to_store(node: LiveNode) -> NodeRow:
+def _to_store(node: LiveNode, actor: Actor | None) -> NodeRow:
     """Return the row of a node; a queued node is stored as pending, as the queue is not stored."""
     queued = int(isinstance(node, LiveExec) and node.state is State.QUEUED)
     known = node.known if isinstance(node, LiveExec) else None
@@ -440,4 +445,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         fresh=isinstance(node, LiveExec) and node.fresh,
         known=None if known is None else json.dumps(known),
         condition=node.condition,
+        actor=actor,
     )

@@ -314,6 +314,7 @@ class Scheduler:
                 since = live.asked_before.pop(command.path, live.asked[command.path])
                 live.asked[command.path] = since
                 asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
+                asked.actor = live.tree.requester_of(command.path)
                 live.active_attempts[command.path] = asked
             case ev.Withdraw():
                 self._drop(live.active_attempts.pop(command.path))
@@ -340,6 +341,7 @@ class Scheduler:
             mem = min(mem, size.mem)  # a retry may request more than the machine has
             live.tree.max_mem = size.mem
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
+        active.actor = live.tree.requester_of(command.path)
         live.active_attempts[command.path] = active
         if spec.expansion is not None:
             self._common.tasks.spawn(self._expansions.run(active))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.people.model import Actor
 from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
@@ -38,6 +39,7 @@ class NodeRow(NamedTuple):
     fresh: bool
     known: str | None
     condition: str | None
+    actor: Actor | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from conducto_core.notifications.model import DeliveryState, NotificationRecord
+from conducto_core.people.model import Actor
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
     ApprovalDecision,
@@ -69,7 +70,7 @@ PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
 _ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
     {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision, a.first_error,
-    a.from_cache, a.cache, a.not_stored
+    a.from_cache, a.cache, a.not_stored, a.actor
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -200,6 +201,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.fresh,
         json.dumps(node.known) if isinstance(node.known, dict) else node.known,
         node.condition,
+        None if node.actor is None else node.actor.model_dump_json(),
     )
 
 
@@ -208,6 +210,8 @@ def node_of(row: Row) -> NodeState:
     fields = dict(zip(NodeRow._fields, row, strict=True))
     if fields["known"] is not None:
         fields["known"] = json.loads(fields["known"])
+    if fields["actor"] is not None:
+        fields["actor"] = Actor.model_validate_json(fields["actor"])
     return NodeState.model_validate(fields)
 
 
@@ -237,6 +241,7 @@ def attempt_row(
         None if attempt.from_cache is None else attempt.from_cache.model_dump_json(),
         attempt.cache,
         attempt.not_stored,
+        None if attempt.actor is None else attempt.actor.model_dump_json(),
     )
 
 
@@ -257,6 +262,8 @@ def attempt_of(row: Row) -> AttemptRecord:
         fields["first_error"] = FirstError.model_validate_json(fields["first_error"])
     if fields["from_cache"] is not None:
         fields["from_cache"] = CacheSource.model_validate_json(fields["from_cache"])
+    if fields["actor"] is not None:
+        fields["actor"] = Actor.model_validate_json(fields["actor"])
     return AttemptRecord(**fields)
 
 

@@ -91,6 +91,7 @@ _WRITTEN: tuple[Migration, ...] = (
     ("ALTER TABLE nodes ADD COLUMN known TEXT",),
     ("ALTER TABLE nodes ADD COLUMN condition TEXT",),
     ("ALTER TABLE attempts ADD COLUMN hour REAL",),
+    ("ALTER TABLE nodes ADD COLUMN actor TEXT", "ALTER TABLE attempts ADD COLUMN actor TEXT"),
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from conducto.errors import DefinitionError
 from conducto_core.approvals.rules import bypassed, may_decide
-from conducto_core.people.model import Role
+from conducto_core.people.model import Actor, Role
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action, Changes, ControlRequest
 from conducto_core.run.model.states import Cause, State
@@ -14,6 +14,8 @@ from conducto_core.run.rules.actions import events_of, events_of_modify
 from conducto_core.tree.model import Approval
 from conducto_core.tree.rules.resolve import resolve
 from support.trees import Driver, approve, form, leaf, parallel, serial
+
+BEN = Actor(user="ben")
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ def test_approval_that_does_not_wait_yet_is_not_skipped_either_but_a_kill_ends_n
 def test_change_before_or_after_a_waiting_approval_asks_again(action, path, again):
     driver = guarded()
 
-    for event in events_of(driver.tree, action, (path,), "ben"):
+    for event in events_of(driver.tree, action, (path,), BEN):
         driver.send(event)
     if path == "/before" and action is Action.RESET:
         assert driver.asking == {}  # it is not its turn
@@ -285,7 +287,7 @@ def test_unskip_and_reset_after_a_waiting_approval_ask_again():
     driver = guarded()
     driver.send(ev.NodesSkipped(("/after/deploy",)))
 
-    for event in events_of(driver.tree, Action.UNSKIP, ("/after/deploy",), "ben"):
+    for event in events_of(driver.tree, Action.UNSKIP, ("/after/deploy",), BEN):
         driver.send(event)
     assert driver.asking == {"/group/guarded/ask": 2}
 
@@ -294,7 +296,7 @@ def test_unskip_and_reset_after_a_waiting_approval_ask_again():
     driver.run()
     driver.send(ev.NodesReset(("/group/guarded/ask",)))
     assert driver.asking == {"/group/guarded/ask": 2}
-    for event in events_of(driver.tree, Action.RESET, ("/after",), "ben"):
+    for event in events_of(driver.tree, Action.RESET, ("/after",), BEN):
         driver.send(event)
     assert driver.asking == {"/group/guarded/ask": 3}
 
@@ -308,7 +310,7 @@ def test_modification_after_a_waiting_approval_asks_again_once(path, again):
     spec = replace(driver.tree.nodes[path].spec, env={"TARGET": "evil"})
     modified = ev.NodesModified({path: spec})
 
-    for event in events_of_modify(driver.tree, modified, (path,), "ben"):
+    for event in events_of_modify(driver.tree, modified, (path,), BEN):
         driver.send(event)
 
     assert driver.asking == {"/group/guarded/ask": 2 if again else 1}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from conducto_core.errors import TransitionError
+from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
@@ -328,6 +329,41 @@ def test_skip_some_errors_skips_a_few_failures_only():
     many.run(failing("/x", "/y"))
 
     assert (few.state(), many.state()) == (State.DONE, State.ERROR)
+
+
+def test_action_is_remembered_on_the_nodes_that_it_affects():
+    driver = Driver(serial("a", "b", leaf("c"), parallel("d", "e", name="g")))
+    ann = Actor(user="ann")
+    claude = Actor(user="ann", assistant="Claude Code")
+    driver.start("/a")
+
+    driver.send(ev.NodesKilled(("/",), ann))
+    driver.send(ev.NodesSkipped(("/c", "/g"), claude))
+    assert driver.tree.actors == {"/a": ann, "/c": claude, "/g": claude}
+    driver.send(ev.NodesSkipped(("/c",), ann))  # it is skipped already
+
+    driver.finish("/a", Cause.EXIT_CODE)
+    driver.send(ev.NodesReset(("/",), claude))
+
+    assert driver.tree.actors == {"/a": claude, "/c": claude, "/g": claude}
+    assert driver.tree.requester_of("/a") == claude
+    again = TreeState(driver.pipeline, map(driver.tree.state_of, driver.tree.nodes.values()))
+    assert again.actors == driver.tree.actors
+
+
+def test_retry_has_no_requester_and_that_of_a_group_forgets_it():
+    retry = on("error", "retry", max_num_retries=1)
+    driver = Driver(serial(leaf("a", callbacks=[retry]), callbacks=[retry]))
+    ann = Actor(user="ann")
+    requesters = []
+    for _ in range(5):
+        if driver.queued == {}:
+            driver.send(ev.NodesReset(("/a",), ann))
+        requesters.append(driver.tree.requester_of("/a"))
+        driver.start("/a")
+        driver.finish("/a", Cause.EXIT_CODE, exit_code=1)
+
+    assert requesters == [None, None, None, None, ann]
 
 
 def test_a_kill_by_a_person_is_not_retried():

@@ -14,7 +14,7 @@ from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, new_token
 from conducto_core.people import operations
 from conducto_core.people.model import AuditParams, Role
-from conducto_core.run.operations import LAUNCH
+from conducto_core.run.operations import LAUNCH, NODE
 from support.trees import approve, form, leaf, serial
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def test_action_is_a_dry_run_first_and_audited_with_the_client(author: Editor) -
     entries = author.office.world.audit.page("acme", AuditParams(operation="control")).entries
     assert {(one.client, one.status) for one in entries} == {("claude-code/2", 200)}
     assert all(one.scopes == ("read", "control", "author") for one in entries)
+    found = author.office.call(NODE, author.owner, id=id_, path="/b")[1]
+    assert found["node"]["actor"] == {"user": "ann", "assistant": "claude-code/2"}
 
 
 def test_approval_is_not_skipped(author: Editor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import http.client
 import json
 from collections.abc import AsyncIterator
@@ -76,6 +77,9 @@ async def test_failure_is_explained_and_repaired_in_four_calls(
     text = await author.call("wait", id=id_)
     assert text.startswith(f"{id_} done, settled")
     assert "| echo good" in await author.call("get_node", id=id_, path="/group/bad")
+    attempts = await scene.ask(lambda client: client.attempts(id_, "/group/bad"))
+    who = [None if one.actor is None else one.actor.text for one in attempts]
+    assert who == [None, f"an assistant for {getpass.getuser()}"]
 
 
 async def test_dry_run_changes_nothing_and_its_token_acts_once(

@@ -122,7 +122,7 @@ class CloudGame:
     def order(self, kind: str, *paths: str) -> None:
         self.moves.append(f"{kind} {paths}")
         self.world.control(self.id, kind, *paths)
-        for event in events_of(self.local.tree, Action(kind), paths, ME.user):
+        for event in events_of(self.local.tree, Action(kind), paths, ME.actor):
             self.local.send(event)
         self.settle()
 
@@ -157,7 +157,7 @@ class CloudGame:
                 if p in nodes and spec != nodes[p].spec
             }
         modified = ev.NodesModified(edited)
-        for event in events_of_modify(self.local.tree, modified, (path,), ME.user):
+        for event in events_of_modify(self.local.tree, modified, (path,), ME.actor):
             self.local.send(event)
         self.settle()
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import getpass
+import json
 import re
 import textwrap
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +55,41 @@ TELLING = """
 
 def settle(person: Person, run: str) -> None:
     eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], seconds=60)
+
+
+def rerun_by_assistant(person: Person, run: str, path: str, client: str) -> None:
+    create = ("tokens", "create", "editor", "--local", "--assistant", "--allow", "control")
+    token = json.loads(person.ask(*create, "--json").stdout)["token"]
+    directory = person.base / person.profile / "agent"
+    agent = json.loads((directory / "agent.json").read_text())["url"]
+    request = urllib.request.Request(
+        f"{agent}/api/v1/pipelines/{run}/control",
+        data=json.dumps({"action": "rerun", "paths": [path]}).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Conducto-Client": client,
+        },
+    )
+    urllib.request.urlopen(request).close()
+
+
+def test_rerun_by_an_assistant_is_labelled_in_the_open_tree_and_the_history(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    settle(viewer.person, run)
+    page = viewer.node(run, "/bad")
+    row = page.get_by_role("treeitem", name="failed Exec bad")
+    expect(row).to_be_visible()
+    label = f"Claude Code for {getpass.getuser()}"
+    expect(row).not_to_contain_text(label)
+
+    rerun_by_assistant(viewer.person, run, "/bad", "Claude Code")
+
+    expect(row).to_contain_text(label)
+    page.reload()
+    expect(row).to_contain_text(label)
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_text(f"by {label}")).to_be_visible()
 
 
 def test_markdown_in_the_output_is_shown_with_tables_and_pictures(viewer: Viewer) -> None:

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import type { PipelineSummary } from "@/api/schema";
+import { ActorLabel } from "@/components/ActorLabel";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -35,11 +36,9 @@ export function ProgramActions({ pipelines }: { pipelines: readonly PipelineSumm
         {actions.map(({ key, time, who: person, assistant, what, pipeline }) => (
           <li key={key}>
             <span>
-              {assistant === null ? (
-                <strong>{visible(person)}</strong>
-              ) : (
-                <span className={styles.assistant}>{visible(`${assistant} for ${person}`)}</span>
-              )}{" "}
+              <strong>
+                <ActorLabel actor={{ user: person, assistant }} />
+              </strong>{" "}
               {visible(what)}{" "}
               <a className="mono" href={pipelineUrl(pipeline)} onClick={followLink}>
                 {pipeline}

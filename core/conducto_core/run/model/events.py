@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conducto_core.people.model import Actor
 from conducto_core.run.model.states import Cause, State
 from conducto_core.tree.model import Callback, NodeSpec
 
@@ -84,6 +85,7 @@ class NodesReset:
     """A user reset these subtrees."""
 
     paths: tuple[str, ...]
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class NodesSkipped:
     """A user skipped these subtrees."""
 
     paths: tuple[str, ...]
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class NodesUnskipped:
     """A user unskipped these subtrees."""
 
     paths: tuple[str, ...]
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class NodesKilled:
     """A user killed the running and queued Execs of these subtrees."""
 
     paths: tuple[str, ...]
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ class NodesModified:
     """Definitions of nodes were edited; running attempts keep their old definitions."""
 
     nodes: Mapping[str, NodeSpec]
+    by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

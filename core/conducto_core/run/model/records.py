@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from conducto_core.approvals.model import WaitingApproval
+from conducto_core.people.model import Actor
 from conducto_core.record import SCHEMA_VERSION, Record, trusted
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.states import Cause, NodeType, State, StopReason
@@ -278,6 +279,8 @@ class NodeState(Record):
         known: Of an approval that is done: the values of its form. Of a command that is done, and
             whose result a condition compares: the compared parts (`conducto.wire.conditions`).
         condition: ``false``: ``run_if`` skipped it. ``ignored``: a user unskipped it after that.
+        actor: Who requested the newest reset, skip, unskip, kill or edit of it; None: nobody, or
+            a group above it was tried again by itself since.
     """
 
     path: str
@@ -297,6 +300,7 @@ class NodeState(Record):
     fresh: bool = False
     known: dict[str, Any] | None = None
     condition: Literal["false", "ignored"] | None = None
+    actor: Actor | None = None
 
 
 class ApprovalDecision(Record):
@@ -383,6 +387,8 @@ class AttemptRecord(Record):
         from_cache: The attempt whose outcome it has, because its inputs are equal; it did not run.
         cache: Of a cached command that ran: the reason why its outcome was not in the cache.
         not_stored: Why the outcome of a cached command is not in the cache.
+        actor: Who requested it, for example by a rerun; None: nobody, because it is a retry, or the
+            first one of its pipeline.
     """
 
     path: str
@@ -415,6 +421,7 @@ class AttemptRecord(Record):
     from_cache: CacheSource | None = None
     cache: str | None = None
     not_stored: str | None = None
+    actor: Actor | None = None
 
 
 class NodeChange(Record):

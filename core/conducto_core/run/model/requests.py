@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from conducto_core.approvals.model import ApprovalView, WaitingApproval
 from conducto_core.images.model import ImageSources
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.people.model import Actor
 from conducto_core.record import Record
 from conducto_core.run.model.records import (
     AttemptRecord,
@@ -125,6 +126,7 @@ class NodeView(Record):
         run_if: Its condition, as text.
         skip_reason: Why its condition skipped it.
         modified: Names of the parameters that were changed on it after the launch.
+        actor: Who requested the newest action on it (`NodeState.actor`).
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.
@@ -166,6 +168,7 @@ class NodeView(Record):
     max_time: float | None = None
     counts: Counts | None = None
     children: int = 0
+    actor: Actor | None = None
     reuse: Literal["context", "fresh"] | None = None
     stopped_by: str | None = None
     waits_for: str | None = None
@@ -377,6 +380,7 @@ class EventBatch(Record):
         counts: ``{group path: counts}`` of every group below which something changed, as of the
             last change, so that clients need not count.
         times: ``{group path: time}`` of the groups that started or finished, as of the last change.
+        actors: ``{path: actor}`` of the changed nodes that have one (`NodeState.actor`).
         images: Images whose build state changed since the last batch.
         pipeline: The pipeline's summary as of the last change.
     """
@@ -384,6 +388,7 @@ class EventBatch(Record):
     changes: tuple[NodeChange, ...]
     counts: dict[str, Counts] = {}
     times: dict[str, GroupTime] = {}
+    actors: dict[str, Actor] = {}
     images: tuple[ImageRecord, ...] = ()
     pipeline: PipelineSummary
 

@@ -1,12 +1,14 @@
 """Previews of the actions that users request, and edits of nodes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from conducto.wire.printable import shell_word
 from conducto_core.approvals.rules import change_text, waiting_beside
 from conducto_core.errors import invalid
+from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import timeout_text
 from conducto_core.run.model.requests import (
@@ -29,7 +31,7 @@ _EXEC_ONLY = {"command"}
 _GROUP_ONLY = {"max_concurrent", "stop_on_error"}
 
 #: The events of actions on nodes.
-EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
+EVENTS: dict[Action, Callable[[tuple[str, ...], Actor | None], ev.Event]] = {
     Action.RESET: ev.NodesReset,
     Action.RERUN: ev.NodesReset,
     Action.REBUILD: ev.NodesReset,
@@ -40,7 +42,7 @@ EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
 
 
 def events_of(
-    tree: TreeState, action: Action, paths: tuple[str, ...], by: str
+    tree: TreeState, action: Action, paths: tuple[str, ...], by: Actor | None
 ) -> tuple[ev.Event, ...]:
     """Return the events of an action on nodes, in order.
 
@@ -48,21 +50,26 @@ def events_of(
         tree: The tree before the action.
         action: Any but ``modify``, for which there is `events_of_modify`.
         paths: The nodes.
-        by: The user.
+        by: Who requested it; None: not a user.
     """
-    event = EVENTS[action](paths)
+    event = EVENTS[action](paths, by)
     return (event, *_asked_again(tree, _changed(tree, action, paths), action, paths, by))
 
 
 def events_of_modify(
-    tree: TreeState, event: ev.NodesModified, paths: tuple[str, ...], by: str
+    tree: TreeState, event: ev.NodesModified, paths: tuple[str, ...], by: Actor | None
 ) -> tuple[ev.Event, ...]:
     """Return the events of a modification of nodes, in order; see `events_of`."""
+    event = replace(event, by=by)
     return (event, *_asked_again(tree, event.nodes, Action.MODIFY, paths, by))
 
 
 def _asked_again(
-    tree: TreeState, changed: Iterable[str], action: Action, paths: tuple[str, ...], by: str
+    tree: TreeState,
+    changed: Iterable[str],
+    action: Action,
+    paths: tuple[str, ...],
+    by: Actor | None,
 ) -> Iterator[ev.ApprovalsOutdated]:
     outdated = waiting_beside(tree, tuple(changed))
     if outdated:

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from conducto.wire.retries import Retry
 from conducto_core.errors import TransitionError
+from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.states import (
@@ -104,13 +105,13 @@ class _Step:
             case ev.TimeLimitReached():
                 self._expire(tree.nodes[event.path])
             case ev.NodesReset():
-                self._each(event.paths, self._reset)
+                self._each(event.paths, self._reset, event.by)
             case ev.NodesSkipped():
-                self._each(event.paths, self._skip)
+                self._each(event.paths, self._skip, event.by)
             case ev.NodesUnskipped():
-                self._each(event.paths, self._unskip)
+                self._each(event.paths, self._unskip, event.by)
             case ev.NodesKilled():
-                self._each(event.paths, self._kill)
+                self._each(event.paths, self._kill, event.by)
                 tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
                 self._stop_running(tree.root, StopReason.SPEND_LIMIT)
@@ -120,6 +121,7 @@ class _Step:
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
+                    tree.set_actor(tree.nodes[path], event.by)
             case ev.ApprovalsOutdated():
                 for path, attempt in event.attempts.items():
                     self._ask_again(tree.nodes.get(path), attempt, event.change)
@@ -375,15 +377,21 @@ class _Step:
 
     # ---- actions of users --------------------------------------------------------------------
 
-    def _each(self, paths: Iterable[str], act: Callable[[LiveNode], None]) -> None:
+    def _each(
+        self,
+        paths: Iterable[str],
+        act: Callable[[LiveNode, Actor | None], None],
+        by: Actor | None,
+    ) -> None:
         nodes = [self.tree.nodes[path] for path in paths]
         for node in nodes:
-            act(node)
+            act(node, by)
 
-    def _reset(self, top: LiveNode) -> None:
+    def _reset(self, top: LiveNode, by: Actor | None = None) -> None:
         self._clear_expired(top)
         for node in list(self.tree.subtree(top)):
             if node.tries or node.attempt or node.mem is not None:
+                self.tree.set_actor(node, by)
                 self.tree.remembered.append(node)
             _forget_tries(node)
             node.tries = int(node.state is State.QUEUED)  # a queued Exec counts as the first
@@ -443,24 +451,30 @@ class _Step:
         )
         self.tree.notices.append((Notice.TURN, generate))
 
-    def _skip(self, node: LiveNode) -> None:
+    def _skip(self, node: LiveNode, by: Actor | None = None) -> None:
         self._hold_back(node)
+        if not node.skipped:
+            self.tree.set_actor(node, by)
         self.tree.set_skipped(node, True)
         if node.condition is not None:
             node.condition = None
             self.tree.remembered.append(node)
 
-    def _unskip(self, node: LiveNode) -> None:
+    def _unskip(self, node: LiveNode, by: Actor | None) -> None:
         if node.condition == "false":
             node.condition = "ignored"
+        if node.skipped:
+            self.tree.set_actor(node, by)
         self.tree.set_skipped(node, False)
         self.tree.notices.append((Notice.TURN, node))
 
-    def _kill(self, top: LiveNode) -> None:
+    def _kill(self, top: LiveNode, by: Actor | None) -> None:
         for node in self.tree.retrying_in(top):  # its last attempt has ended already
+            self.tree.set_actor(node, by)
             self.tree.set_retry(node, None)
             self._end_killed(node)
         for node in list(self.tree.in_flight(top)):
+            self.tree.set_actor(node, by)
             if node.state is State.RUNNING:
                 self._stop(node, StopReason.KILL)
             else:

@@ -19,6 +19,7 @@ from conducto.wire.conditions import (
     terms_of,
 )
 from conducto.wire.result_order import PAYLOAD
+from conducto_core.people.model import Actor
 from conducto_core.run.model.records import Counts, NodeState
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State
 from conducto_core.run.rules.live_nodes import (
@@ -62,6 +63,7 @@ class TreeState:
         touched: ``{group: its previous state}`` since `take_touched`.
         remembered: Nodes of which only unpublished fields have changed, which a restarted agent
             needs, since `take_remembered`.
+        actors: ``{path: actor}`` of the nodes that have one (`NodeState.actor`).
         retrying: ``{path: Exec}`` of those that wait for a retry.
         first_retry: No retry is due before this time; infinite without one.
         retries_ended: Number of waits for a retry that have ended.
@@ -88,6 +90,7 @@ class TreeState:
         self.again: set[str] = set()
         self.conditions: dict[str, list[LiveNode]] = {}
         self.payload = pipeline.payload
+        self.actors: dict[str, Actor] = {}
         self.retrying: dict[str, LiveExec] = {}
         self.first_retry = inf
         self.retries_ended = 0
@@ -204,6 +207,7 @@ class TreeState:
             fresh=isinstance(node, LiveExec) and node.fresh,
             known=node.known if isinstance(node, LiveExec) else None,
             condition=node.condition,
+            actor=self.actors.get(node.path),
         )
 
     def holds(self, condition: Condition) -> bool:
@@ -234,6 +238,17 @@ class TreeState:
             return None
         value = json.loads(result() or b"null")
         return compared(value, [part for part in parts if part.path == path])
+
+    def set_actor(self, node: LiveNode, by: Actor | None) -> None:
+        """Record who requested the newest action on a node; None: nobody did."""
+        if by != self.actors.pop(node.path, None):
+            self.remembered.append(node)
+        if by is not None:
+            self.actors[node.path] = by
+
+    def requester_of(self, path: str) -> Actor | None:
+        """Return who requested the attempt of an Exec that is queued now; None for a retry."""
+        return None if self.nodes[path].tries > 1 else self.actors.get(path)
 
     def set_retry(self, node: LiveExec, due: float | None) -> None:
         """Let a pending Exec wait until ``due`` for its next attempt; None ends the wait."""
@@ -441,6 +456,7 @@ class TreeState:
         del self.nodes[node.path]
         self.conditions.pop(node.path, None)  # only nodes of the same generated tree compare it
         self.retrying.pop(node.path, None)
+        self.actors.pop(node.path, None)
         self.past[node.path] = node.attempt
         if isinstance(node, LiveExec) and node.fresh:
             self.again.add(node.path)
@@ -453,6 +469,8 @@ class TreeState:
                 self.again.add(state.path)
             return
         node.skipped, node.condition = state.skipped, state.condition
+        if state.actor is not None:
+            self.actors[state.path] = state.actor
         node.attempt = state.attempt
         node.tries = state.tries
         node.lost, node.lost_starts = state.lost, state.lost_starts

@@ -11,6 +11,7 @@ from conducto_core.cache.model import CacheInputs
 from conducto_core.command.text import as_written
 from conducto_core.machines.rules import worker_size
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.people.model import Actor
 from conducto_core.run.model.records import AttemptRecord, ChangeRow
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.outcomes import changed_record
@@ -150,6 +151,7 @@ class _Queued(NamedTuple):
     number: int
     mem: float | None
     time: float
+    actor: Actor | None
 
     def record(self) -> AttemptRecord:
         place = self.spec.placement
@@ -162,6 +164,7 @@ class _Queued(NamedTuple):
             mem=place.mem if self.mem is None else self.mem,
             hour=_hour(self.spec, self.mem),
             queued=self.time,
+            actor=self.actor,
         )
 
 
@@ -205,9 +208,11 @@ class InFlight(MutableMapping[str, AttemptRecord]):
         """Return the number of attempts."""
         return len(self._kept)
 
-    def queue(self, spec: NodeSpec, number: int, mem: float | None, time: float) -> None:
+    def queue(
+        self, spec: NodeSpec, number: int, mem: float | None, time: float, actor: Actor | None
+    ) -> None:
         """Add an attempt that is queued at ``time``; ``mem`` has the GB of a retry, or None."""
-        self._kept[spec.path] = _Queued(spec, number, mem, time)
+        self._kept[spec.path] = _Queued(spec, number, mem, time, actor)
 
     def started(self) -> Iterator[AttemptRecord]:
         known = (found for found in self._kept.values() if isinstance(found, AttemptRecord))

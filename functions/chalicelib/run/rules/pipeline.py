@@ -257,7 +257,9 @@ class CloudPipeline(PipelineBudgets):
                     self.crew.renew_contexts(request.paths)
                     self.steps.try_failed_images_again()
                 self.steps.images_updated(request.images)
-                self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
+                self._apply_events(
+                    events_of(self.tree, request.action, request.paths, request.actor)
+                )
                 if request.action in STARTS:
                     self.fruitless = 0
                     self.steps.perform(Action.RUN)
@@ -276,7 +278,7 @@ class CloudPipeline(PipelineBudgets):
         self.know_images()
         if is_used_up(self.record.problem) and any("budget" in e for e in request.edits.values()):
             self.steps.perform(Action.RUN)
-        self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
+        self._apply_events(events_of_modify(self.tree, modified, request.paths, request.actor))
 
     def _apply_events(self, events: Iterable[ev.Event]) -> None:
         for event in events:

@@ -43,7 +43,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 9
+VERSION = 10
 _PLAIN = (
     "number",
     "taken",
@@ -104,7 +104,9 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
         "armed": tree.armed,
         "paused": tree.paused,
         "nodes": [
-            tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
+            tree.state_of(node).model_dump(mode="json")
+            for path, node in nodes
+            if path in tree.actors or _was_touched(node)
         ],
         "given_up": [p for p, n in nodes if isinstance(n, LiveGroup) and n.given_up],
         "past": dict(tree.past),

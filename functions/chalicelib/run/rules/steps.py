@@ -126,7 +126,7 @@ class PipelineSteps:
         node = self._state.tree.nodes.get(command.path)
         if node is None:
             return  # a Lazy discarded it in the same event; its withdrawal follows
-        self._state.in_flight.queue(node.spec, command.attempt, command.mem, self._state.now)
+        self._queue(node, command.attempt, command.mem)
         if node.spec.expansion is not None:
             self._state.expansions[command.path] = command.attempt
             self.effects.expands = True
@@ -137,6 +137,10 @@ class PipelineSteps:
         off = node.spec.cache_off
         if off is not None:
             self._note_cache(command.path, f"not cached: {off}")
+
+    def _queue(self, node: LiveNode, attempt: int, mem: float | None = None) -> None:
+        actor = self._state.tree.requester_of(node.path)
+        self._state.in_flight.queue(node.spec, attempt, mem, self._state.now, actor)
 
     def _admit(self, node: LiveNode) -> None:
         """Let workers start a queued Exec."""
@@ -189,7 +193,7 @@ class PipelineSteps:
     def _ask(self, command: ev.RequestApproval) -> None:
         node = self._state.tree.nodes.get(command.path)
         if node is not None:  # as in `_enqueue`
-            self._state.in_flight.queue(node.spec, command.attempt, None, self._state.now)
+            self._queue(node, command.attempt)
 
     def decide_approval(self, decided: ApprovalDecided) -> None:
         """End a waiting approval; its execution waits without end, so the rest is planned again."""

@@ -1,6 +1,6 @@
 /** A node as far as it is loaded. */
 
-import type { Cause, Counts, GroupTime, NodeChange, NodeType, NodeView, State } from "@/api/schema";
+import type { Actor, Cause, Counts, GroupTime, NodeChange, NodeType, NodeView, State } from "@/api/schema";
 import { elapsed } from "@/lib/time";
 import { depthOf, nameOf } from "@/run/model/paths";
 import { isFinished } from "@/run/model/states";
@@ -35,6 +35,8 @@ export interface TreeNode {
   idle: number;
   command: string | null;
   hasDoc: boolean;
+  /** Who requested the newest action on it. */
+  actor: Actor | null;
   reuse: NodeView["reuse"];
   /** The pipeline whose outcome the command has without running. */
   cached: string | null;
@@ -76,6 +78,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     idle: 0,
     command: null,
     hasDoc: false,
+    actor: null,
     reuse: null,
     cached: null,
     saved: null,
@@ -102,6 +105,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.reuse = view.reuse;
   node.maxTime = view.max_time;
   if (seq < node.seq) return;
+  node.actor = view.actor;
   node.state = view.state;
   node.skipped = view.skipped;
   node.byCondition = view.skip_reason !== null;

@@ -1,9 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api } from "@/api/client";
-import { IN_CLOUD } from "@/api/deployment";
 import type { AttemptRecord, CacheSource, NodeDetail } from "@/api/schema";
+import { ActorLabel } from "@/components/ActorLabel";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { EmptyState } from "@/components/EmptyState";
@@ -15,8 +13,6 @@ import { dollars } from "@/lib/money";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
-import { type Actor, actorsOf } from "@/run/node/model/actors";
-import { organisationApi } from "@/people/api/organisation";
 import { differences } from "@/run/model/attempts";
 import { size } from "@/results/model/resources";
 import { failureText } from "@/run/model/states";
@@ -33,7 +29,6 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const { attempts } = detail.node;
   const newest = attempts.length > 1 ? attempts.slice(-2).map(({ number }) => number) : [];
   const [compared, setCompared] = useState<readonly number[]>(newest);
-  const actors = useActors(session.id, attempts);
   if (attempts.length === 0) {
     return (
       <EmptyState
@@ -77,7 +72,12 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
                 />
               ) : null}
               <strong>{`Attempt ${attempt.number}`}</strong>
-              <ActorLabel actor={actors.get(attempt.number)} />
+              {attempt.actor === null ? null : (
+                <span className="muted">
+                  {"by "}
+                  <ActorLabel actor={attempt.actor} />
+                </span>
+              )}
               <StateLabel state={attempt.state} />
               <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
               <span className="page-grow" />
@@ -106,30 +106,6 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
       </ol>
     </div>
   );
-}
-
-/** Who started the later attempts, for those who may read the audit log. */
-function useActors(id: string, attempts: readonly AttemptRecord[]): ReadonlyMap<number, Actor> {
-  const isAsked = IN_CLOUD && attempts.length > 1;
-  const who = useQuery({
-    queryKey: ["whoami"],
-    queryFn: ({ signal }) => api.whoAmI(signal),
-    enabled: isAsked,
-  });
-  const log = useQuery({
-    queryKey: ["audit", "control", id, attempts.length],
-    queryFn: ({ signal }) => organisationApi.audit({ operation: "control" }, signal),
-    enabled: isAsked && who.data?.permissions.includes("manage_organisation") === true,
-  });
-  return actorsOf(attempts, log.data?.entries ?? [], id);
-}
-
-/** `by Claude Code for ana`, with the dashed frame of all that assistants do. */
-function ActorLabel({ actor }: { actor: Actor | undefined }) {
-  if (actor === undefined) return null;
-  const { user, assistant } = actor;
-  if (assistant === null) return <span className="muted">{`by ${visible(user)}`}</span>;
-  return <span className={styles.assistant}>{visible(`by ${assistant} for ${user}`)}</span>;
 }
 
 /** The command for a shell with the files of a failed attempt. */

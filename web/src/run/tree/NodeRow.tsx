@@ -1,5 +1,6 @@
 import { type CSSProperties, memo } from "react";
 
+import { ActorLabel } from "@/components/ActorLabel";
 import { CountsBar } from "@/components/Counts";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
@@ -143,6 +144,11 @@ export const NodeRow = memo(function NodeRow(props: Props) {
             aria-label="has documentation"
           />
         ) : null}
+        {node.actor?.assistant == null ? null : (
+          <span className={`${styles.actor} clip`}>
+            <ActorLabel actor={node.actor} />
+          </span>
+        )}
         <Detail {...props} />
       </span>
       {check === null ? null : <Output {...props} />}

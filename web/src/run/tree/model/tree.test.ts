@@ -96,6 +96,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     doc: null,
     file: null,
     line: null,
+    actor: null,
     modified: [],
     image: null,
     cpu: null,
@@ -152,7 +153,7 @@ function batch(
   changes: NodeChange[],
   counts: Record<string, Counts> = {},
 ): EventBatch {
-  return { changes, counts, times: {}, images: [], pipeline: summary(seq) };
+  return { changes, counts, times: {}, actors: {}, images: [], pipeline: summary(seq) };
 }
 
 function loaded(): TreeModel {

@@ -116,7 +116,11 @@ export class TreeModel {
 
   apply(batch: EventBatch): void {
     const seq = batch.pipeline.seq;
-    for (const change of batch.changes) this.change(change);
+    for (const change of batch.changes) {
+      this.change(change);
+      const node = this.nodes.get(change.path);
+      if (node?.seq === change.seq) node.actor = batch.actors[change.path] ?? null;
+    }
     if (batch.pipeline.pipeline.armed !== this.summary.pipeline.armed) {
       for (const holder of [...this.waiting.keys()]) this.forgetWaits(holder);
     }
