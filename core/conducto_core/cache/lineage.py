@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from conducto_core.cache.files import FileUse, names_file
-from conducto_core.cache.model import FileOrigin, Lineage, NodeFiles
+from conducto_core.cache.model import CacheSavings, FileOrigin, Lineage, NodeFiles
 from conducto_core.cache.rules import caches_items, files_of, switched_off
 from conducto_core.errors import NotFoundError
 from conducto_core.programs.rules.fingerprints import changed_names, newer_results
@@ -26,6 +26,8 @@ from conducto_core.tree.model import is_within
 MAX_NAMES = 5
 #: Maximum number of steps from a file to its sources.
 _MAX_DEPTH = 30
+#: Maximum number of commands with a cache whose savings are added up: their attempts are read.
+_MAX_SUMMED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,16 @@ class Readers(NamedTuple):
 
 
 def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) -> list[AttemptFiles]:
-    """Return the newest successful attempts of commands with files, and of stale ones.
+    """Return the newest successful attempts of commands with files, and of stale and cached ones.
 
     They are in the order of the tree.
     """
     execs = [node for node in tree.subtree(tree.root) if isinstance(node, LiveExec)]
     caches = {node.path: cache for node in execs if (cache := files_of(node.spec, record))}
     used = {node.path: newer for node in execs if (newer := _newer_sources(node, tree, record))}
-    wanted = caches.keys() | used.keys()
+    cached = [node.path for node in execs if node.spec.cache and node.state is State.DONE]
+    summed = () if len(cached) > _MAX_SUMMED else cached
+    wanted = {*caches, *used, *summed}
     if not wanted:  # a large tree has many attempts
         return []
     newest = {
@@ -92,7 +96,7 @@ def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) ->
     rows = []
     for path in (node.path for node in execs if node.path in newest):
         each, reads = newest[path], caches[path].reads if path in caches else ()
-        if path in caches or changed.get(path):
+        if path in caches or changed.get(path) or each.from_cache is not None:
             seen = {name: mark for name, mark in marks.items() if names_file(reads, name)}
             used_files = read.use(each) if path in caches else FileUse({}, {})
             source, ended = each.from_cache, each.ended or 0.0
@@ -153,9 +157,11 @@ def lineage_of(attempts: Sequence[AttemptFiles], name: str | None) -> Lineage:
     Raises:
         NotFoundError: no attempt wrote or saw it.
     """
-    nodes = tuple(_node(each) for each in attempts)
+    nodes = tuple(
+        _node(each) for each in attempts if each.use.read or each.use.wrote or each.results
+    )
     if name is None:
-        return Lineage(nodes=nodes)
+        return Lineage(nodes=nodes, saved=_saved(attempts))
     writers = _writers(attempts)
     patterns = [name, f"{name.rstrip('/')}/"]
     known = {*writers, *(each for attempt in attempts for each in attempt.use.read)}
@@ -163,6 +169,18 @@ def lineage_of(attempts: Sequence[AttemptFiles], name: str | None) -> Lineage:
     if not found:
         raise NotFoundError(f"no command with reads= or writes= saw or wrote {name}")
     return Lineage(nodes=nodes, origins=tuple(_origins(found, writers, (), 0)))
+
+
+def _saved(attempts: Iterable[AttemptFiles]) -> CacheSavings | None:
+    sources = [each.source for each in attempts if each.source is not None]
+    if not sources:
+        return None
+    dollars = [each.dollars for each in sources if each.dollars is not None]
+    return CacheSavings(
+        commands=len(sources),
+        seconds=sum(each.seconds or 0.0 for each in sources),
+        dollars=sum(dollars) if dollars else None,
+    )
 
 
 def _node(each: AttemptFiles) -> NodeFiles:

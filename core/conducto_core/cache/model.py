@@ -228,13 +228,30 @@ class FileOrigin(Record):
     source: CacheSource | None = None
 
 
+class CacheSavings(Record):
+    """What the cache saved a pipeline.
+
+    Attributes:
+        commands: Number of commands whose newest outcome is from the cache.
+        seconds: Sum of the times that they took when they ran, as far as recorded.
+        dollars: Sum of the costs of a worker in these times; None: locally.
+    """
+
+    commands: int
+    seconds: float = 0.0
+    dollars: float | None = None
+
+
 class Lineage(Record):
     """The declared files of a pipeline's commands.
 
     Attributes:
         nodes: The commands, in the order of the tree.
         origins: The attempts that wrote the file that was asked for, each before its sources.
+        saved: None: no outcome is from the cache, or the pipeline has more than 20,000 commands
+            with a cache.
     """
 
     nodes: tuple[NodeFiles, ...] = ()
     origins: tuple[FileOrigin, ...] = ()
+    saved: CacheSavings | None = None

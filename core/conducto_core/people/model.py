@@ -314,7 +314,7 @@ class AuditParams(Record):
 
 
 class Actor(Record):
-    """Who requested an action.
+    """The person or program that requested an action.
 
     Attributes:
         user: Id of the person.

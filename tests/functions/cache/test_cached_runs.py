@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from chalicelib.run.rules import snapshots
 from chalicelib.secrets.injection import user_scope
 from chalicelib.services import Services
 from conducto_core.billing.rules import use_of
+from conducto_core.cache.model import LineageParams
 from conducto_core.run.model.labels import saved_text
 from conducto_core.run.model.states import Cause
 from support.cloud.world import World
@@ -64,6 +66,12 @@ def test_an_outcome_from_the_cache_has_the_time_and_the_money_that_it_saved() ->
     assert source.seconds == 90
     assert source.dollars == pytest.approx(use_of(ran).dollars)
     assert saved_text(source) == "saved 1m 30s, $0.0015"
+    lineage = asyncio.run(world.pipelines().get_lineage(LineageParams(id=second)))
+    assert lineage.nodes == ()
+    assert lineage.saved is not None
+    assert lineage.saved.commands == 3
+    sources = [last(world, second, path).from_cache for path in ("/fetch", "/both/a", "/both/b")]
+    assert lineage.saved.dollars == pytest.approx(sum(each.dollars for each in sources))
 
 
 def test_a_hit_has_the_streams_of_its_attempt() -> None:

@@ -12,6 +12,7 @@ from tests.fakes.pipelines import MemorySecrets
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.cache.model import LineageParams
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.run.model.states import State
@@ -59,6 +60,14 @@ async def test_an_unchanged_launch_runs_nothing_and_builds_nothing(
     assert ran.started is not None
     assert attempt.from_cache.seconds == pytest.approx(ran.ended - ran.started)
     assert attempt.from_cache.dollars is None
+    lineage = await agent.pipelines.get_lineage(LineageParams(id=second))
+    assert lineage.nodes == ()
+    assert lineage.saved is not None
+    took = [await agent.attempt(first, path) for path in ("/fetch", "/both/a", "/both/b")]
+    assert (lineage.saved.commands, lineage.saved.dollars) == (3, None)
+    seconds = sum((each.ended or 0.0) - (each.started or 0.0) for each in took)
+    assert lineage.saved.seconds == pytest.approx(seconds)
+    assert (await agent.pipelines.get_lineage(LineageParams(id=first))).saved is None
     assert (attempt.started, attempt.exit_code) == (None, 0)
 
 

@@ -279,7 +279,7 @@ class NodeState(Record):
         known: Of an approval that is done: the values of its form. Of a command that is done, and
             whose result a condition compares: the compared parts (`conducto.wire.conditions`).
         condition: ``false``: ``run_if`` skipped it. ``ignored``: a user unskipped it after that.
-        actor: Who requested the newest reset, skip, unskip, kill or edit of it; None: nobody, or
+        actor: The user who requested the newest reset, skip, unskip, kill or edit of it; None: none, or
             a group above it was tried again by itself since.
     """
 
@@ -387,8 +387,8 @@ class AttemptRecord(Record):
         from_cache: The attempt whose outcome it has, because its inputs are equal; it did not run.
         cache: Of a cached command that ran: the reason why its outcome was not in the cache.
         not_stored: Why the outcome of a cached command is not in the cache.
-        actor: Who requested it, for example by a rerun; None: nobody, because it is a retry, or the
-            first one of its pipeline.
+        actor: The user who requested it, for example by a rerun; None: it is a retry, or the first
+            one of its pipeline.
     """
 
     path: str

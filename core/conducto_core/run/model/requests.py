@@ -126,7 +126,7 @@ class NodeView(Record):
         run_if: Its condition, as text.
         skip_reason: Why its condition skipped it.
         modified: Names of the parameters that were changed on it after the launch.
-        actor: Who requested the newest action on it (`NodeState.actor`).
+        actor: The user who requested the newest action on it (`NodeState.actor`).
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.

@@ -50,7 +50,7 @@ def events_of(
         tree: The tree before the action.
         action: Any but ``modify``, for which there is `events_of_modify`.
         paths: The nodes.
-        by: Who requested it; None: not a user.
+        by: The user who requested it, if one did.
     """
     event = EVENTS[action](paths, by)
     return (event, *_asked_again(tree, _changed(tree, action, paths), action, paths, by))

@@ -1,6 +1,15 @@
 /** A node as far as it is loaded. */
 
-import type { Actor, Cause, Counts, GroupTime, NodeChange, NodeType, NodeView, State } from "@/api/schema";
+import type {
+  Actor,
+  Cause,
+  Counts,
+  GroupTime,
+  NodeChange,
+  NodeType,
+  NodeView,
+  State,
+} from "@/api/schema";
 import { elapsed } from "@/lib/time";
 import { depthOf, nameOf } from "@/run/model/paths";
 import { isFinished } from "@/run/model/states";

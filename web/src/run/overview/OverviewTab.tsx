@@ -40,7 +40,7 @@ const ReportsSection = lazily(
   async () => (await import("@/results/ReportsSection")).ReportsSection,
   { placeholder: <Pending /> },
 );
-const Stale = lazily(async () => (await import("@/run/overview/Stale")).Stale, {
+const Cached = lazily(async () => (await import("@/run/overview/Cached")).Cached, {
   placeholder: <Pending />,
 });
 // Cloud only.
@@ -107,7 +107,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isRoot && hasFailed && !allSkipped && !isActive ? (
         <Changed session={session} query={diagnosis} />
       ) : null}
-      {isRoot && hasStarted ? <Stale session={session} actions={actions} /> : null}
+      {isRoot && hasStarted ? <Cached session={session} actions={actions} /> : null}
       {isRoot && !hasFailed && hasStarted ? (
         <ReportsSection session={session} failed={false} />
       ) : null}
