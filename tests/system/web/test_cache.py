@@ -49,7 +49,7 @@ def test_cached_and_stale_commands_are_marked_and_cost_has_a_chart(viewer: Viewe
     expect(page.get_by_role("list", name="Legend")).to_contain_text("stale")
 
     page.goto(f"{viewer.url}/p/{second}")
-    expect(page.get_by_text("1 command from the cache")).to_contain_text("saved")
+    expect(page.get_by_text("2 commands from the cache")).to_contain_text("saved")
     page.get_by_role("button", name="Rerun 1 stale").click()
     page.get_by_role("dialog").get_by_role("button", name="Rerun").click()
     expect(page.get_by_role("treeitem", name="report")).not_to_contain_text("stale")

@@ -279,8 +279,8 @@ class NodeState(Record):
         known: Of an approval that is done: the values of its form. Of a command that is done, and
             whose result a condition compares: the compared parts (`conducto.wire.conditions`).
         condition: ``false``: ``run_if`` skipped it. ``ignored``: a user unskipped it after that.
-        actor: The user who requested the newest reset, skip, unskip, kill or edit of it; None: none, or
-            a group above it was tried again by itself since.
+        actor: The user who requested the newest reset, skip, unskip, kill or edit of it; None:
+            there was none, or a group above it was tried again by itself since.
     """
 
     path: str
