@@ -33,7 +33,7 @@ function Saved({ saved: { commands, seconds, dollars: cost } }: { saved: CacheSa
   return (
     <p className={styles.section}>
       <StateIcon state="cached" /> {`${plural(commands, "command")} from the cache`}
-      <span className={styles.note}>{`saved ${duration(seconds)}${money}`}</span>
+      <span className="muted">{` · saved ${duration(seconds)}${money}`}</span>
     </p>
   );
 }
