@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from conducto_core.approvals.model import WaitingApproval
-from conducto_core.people.model import Actor, Role
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.people.model import Role
+from conducto_core.run.model.records import Actor, AttemptRecord
 from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import Cause, NodeType, State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveNode

@@ -313,24 +313,6 @@ class AuditParams(Record):
     limit: int = Field(default=100, ge=1, le=MAX_AUDIT_PAGE)
 
 
-class Actor(Record):
-    """The person or program that requested an action.
-
-    Attributes:
-        user: Id of the person.
-        assistant: The program that they let request it, as it names itself, or ``an assistant``;
-            None: they did it themselves, or a program with a token of all their rights.
-    """
-
-    user: str
-    assistant: str | None = Field(default=None, max_length=MAX_CLIENT)
-
-    @property
-    def text(self) -> str:
-        """For people: ``Claude Code for ada``."""
-        return self.user if self.assistant is None else f"{self.assistant} for {self.user}"
-
-
 class AuditEntry(Record):
     """A request that did more than read, or of an assistant. Bodies are never stored.
 

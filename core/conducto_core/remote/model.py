@@ -77,7 +77,7 @@ class Caller(Record):
     Attributes:
         role: Their role in the organisation.
         program: A program sent it with their token.
-        assistant: As that of `conducto_core.people.model.Actor`.
+        assistant: As that of `conducto_core.run.model.records.Actor`.
     """
 
     user: str = Field(min_length=1, max_length=320)

@@ -8,12 +8,11 @@ from conducto_core.assistants.model import AN_ASSISTANT
 from conducto_core.billing.rules import FREE, NO_BILLING, Billing, BillingPlan, Stored, effective
 from conducto_core.installation.names import Scope
 from conducto_core.people.model import (
-    Actor,
     Invitation,
     TokenKind,
 )
 from conducto_core.record import Record
-from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.records import Actor, PipelineRecord
 from conducto_core.workers.rules.pools import Claimant
 
 #: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,

@@ -14,10 +14,10 @@ from chalicelib.people.port import Share
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import CloneSource
 from conducto_core.notifications.model import NotificationEvent
-from conducto_core.people.model import Actor
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
+    Actor,
     ApprovalDecision,
     AttemptRecord,
     FirstError,
@@ -81,7 +81,7 @@ class ActionRequested(PipelineEvent):
             (`conducto_core.tree.rules.resolve.Edits`).
         images: Images that nodes use from now on; for ``rebuild``: to be built.
         by: The user; "": a rule of the installation.
-        assistant: As that of `conducto_core.people.model.Actor`.
+        assistant: As that of `conducto_core.run.model.records.Actor`.
         problem: Why the pipeline was paused, unless a user paused it.
     """
 

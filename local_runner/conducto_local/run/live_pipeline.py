@@ -11,9 +11,14 @@ from typing import Any
 from conducto_core.cache.rules import NO_TRUST, Trust
 from conducto_core.cache.views import View
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecord, PipelineRecord
+from conducto_core.run.model.records import (
+    Actor,
+    AttemptRecord,
+    ChangeRow,
+    ImageRecord,
+    PipelineRecord,
+)
 from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits

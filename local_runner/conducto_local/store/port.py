@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.people.model import Actor
 from conducto_core.run.model.records import (
+    Actor,
     AttemptRecord,
     ChangeRow,
     ImageRecord,

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from conducto_core.notifications.model import DeliveryState, NotificationRecord
-from conducto_core.people.model import Actor
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
+    Actor,
     ApprovalDecision,
     AttemptRecord,
     CacheSource,

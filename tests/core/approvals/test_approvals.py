@@ -6,8 +6,9 @@ import pytest
 
 from conducto.errors import DefinitionError
 from conducto_core.approvals.rules import bypassed, may_decide
-from conducto_core.people.model import Actor, Role
+from conducto_core.people.model import Role
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import Actor
 from conducto_core.run.model.requests import Action, Changes, ControlRequest
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.actions import events_of, events_of_modify

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from conducto_core.errors import TransitionError
-from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import Actor
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.live_nodes import LiveExec, LiveGroup
 from conducto_core.run.rules.machine import advance, settled

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conducto_core.people.model import Actor
+from conducto_core.run.model.records import Actor
 from conducto_core.run.model.states import Cause, State
 from conducto_core.tree.model import Callback, NodeSpec
 

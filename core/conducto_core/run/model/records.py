@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from conducto_core.approvals.model import WaitingApproval
-from conducto_core.people.model import Actor
 from conducto_core.record import SCHEMA_VERSION, Record, trusted
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.states import Cause, NodeType, State, StopReason
@@ -258,6 +257,24 @@ class PipelineRecord(Record):
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
+
+
+class Actor(Record):
+    """The person or program that requested an action.
+
+    Attributes:
+        user: Id of the person.
+        assistant: The program that they let request it, as it names itself, or ``an assistant``;
+            None: they did it themselves, or a program with a token of all their rights.
+    """
+
+    user: str
+    assistant: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: ``Claude Code for ada``."""
+        return self.user if self.assistant is None else f"{self.assistant} for {self.user}"
 
 
 class NodeState(Record):

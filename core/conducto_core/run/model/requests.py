@@ -9,9 +9,9 @@ from pydantic import Field, WithJsonSchema, field_validator
 from conducto_core.approvals.model import ApprovalView, WaitingApproval
 from conducto_core.images.model import ImageSources
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.people.model import Actor
 from conducto_core.record import Record
 from conducto_core.run.model.records import (
+    Actor,
     AttemptRecord,
     Counts,
     ImageRecord,

@@ -8,9 +8,9 @@ from typing import Any
 from conducto.wire.printable import shell_word
 from conducto_core.approvals.rules import change_text, waiting_beside
 from conducto_core.errors import invalid
-from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import timeout_text
+from conducto_core.run.model.records import Actor
 from conducto_core.run.model.requests import (
     MAX_NAMED,
     RESETS,

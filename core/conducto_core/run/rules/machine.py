@@ -15,9 +15,9 @@ from typing import assert_never
 
 from conducto.wire.retries import Retry
 from conducto_core.errors import TransitionError
-from conducto_core.people.model import Actor
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import duration
+from conducto_core.run.model.records import Actor
 from conducto_core.run.model.states import (
     FAILED,
     FINISHED,

@@ -19,8 +19,7 @@ from conducto.wire.conditions import (
     terms_of,
 )
 from conducto.wire.result_order import PAYLOAD
-from conducto_core.people.model import Actor
-from conducto_core.run.model.records import Counts, NodeState
+from conducto_core.run.model.records import Actor, Counts, NodeState
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State
 from conducto_core.run.rules.live_nodes import (
     SEEN,

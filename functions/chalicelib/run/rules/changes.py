@@ -11,8 +11,7 @@ from conducto_core.cache.model import CacheInputs
 from conducto_core.command.text import as_written
 from conducto_core.machines.rules import worker_size
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.people.model import Actor
-from conducto_core.run.model.records import AttemptRecord, ChangeRow
+from conducto_core.run.model.records import Actor, AttemptRecord, ChangeRow
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.outcomes import changed_record
 from conducto_core.tree.model import NodeSpec
