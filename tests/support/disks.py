@@ -1,6 +1,7 @@
 """Small disks for tests of full disks."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +25,18 @@ def small_disk(at: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Fill a disk; return the file to delete to free the space."""
+    """Fill a disk; return the file to delete to free the space.
+
+    It is filled again after a moment, because an agent deletes temporary files of its start.
+    """
     filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
+    for _ in range(3):
+        with filler.open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    continue
+        time.sleep(0.3)
     return filler
