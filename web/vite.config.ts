@@ -15,6 +15,10 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 /** Modules that several pages use; the others stay with their page. */
 const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/node_modules\//;
 
+/** Parts of the overview that load after its first ones, in one request. */
+const OVERVIEW =
+  /\/src\/(?:run\/overview\/(?:Cached|Times)|run\/tree\/live\/wholeTree|results\/ReportsSection)\./;
+
 const modules = new Map<string, string>();
 
 /** The class of a CSS module: `Toasts-list`. Names of files are unique, and readable in a browser. */
@@ -89,8 +93,9 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
-            { name: "early", test: /\/src\/api\/early\.ts$/, priority: 1 },
-            { name: "main", tags: ["$initial"] },
+            { name: "early", test: /\/src\/api\/early\.ts$/, priority: 3 },
+            { name: "main", tags: ["$initial"], priority: 2 },
+            { name: "overview", test: OVERVIEW, priority: 1 },
             { name: "shared", test: SHARED, minShareCount: 2, entriesAware: false },
           ],
         },
