@@ -36,32 +36,48 @@ export function setTimeZone(chosen: "UTC" | undefined): void {
   zone = chosen;
 }
 
+/** Formatters by their options: one costs as much as a hundred uses of it. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function format(date: Date, options: Intl.DateTimeFormatOptions): string {
+  const key = `${Object.keys(options).join()} ${zone ?? ""}`;
+  const known = formatters.get(key) ?? new Intl.DateTimeFormat(undefined, withZone(options));
+  formatters.set(key, known);
+  return known.format(date);
+}
+
+function withZone(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormatOptions {
+  return zone === undefined ? options : { ...options, timeZone: zone };
+}
+
+const CLOCK = { hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23" } as const;
+const DAY = { day: "numeric", month: "short" } as const;
+const MINUTE = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+
 /** `14:02:11` today, `24 Nov 14:02` this year, otherwise with the year; UTC times end in `UTC`. */
 export function moment(seconds: number, now: Date = new Date()): string {
   const then = new Date(seconds * 1000);
-  const timeZone = zone === undefined ? {} : { timeZone: zone };
-  const day = (one: Date) => one.toLocaleDateString("en", timeZone);
-  const year = (one: Date) => one.toLocaleDateString("en", { year: "numeric", ...timeZone });
-  const shown =
-    day(then) === day(now)
-      ? then.toLocaleTimeString(undefined, { hourCycle: "h23", ...timeZone })
-      : then.toLocaleString(undefined, {
-          day: "numeric",
-          month: "short",
-          ...(year(then) === year(now) ? {} : { year: "numeric" }),
-          hour: "2-digit",
-          minute: "2-digit",
-          hourCycle: "h23",
-          ...timeZone,
-        });
+  const [isYear, isDay] = isSame(then, now);
+  const year = isYear ? {} : ({ year: "numeric" } as const);
+  const shown = format(then, isDay ? CLOCK : { ...DAY, ...year, ...MINUTE });
   return zone === undefined ? shown : `${shown} ${zone}`;
+}
+
+/** Whether two times are in the same year, and on the same day. */
+function isSame(one: Date, other: Date): [year: boolean, day: boolean] {
+  const [first, second] = [calendarOf(one), calendarOf(other)];
+  return [first[0] === second[0], first.join() === second.join()];
+}
+
+function calendarOf(date: Date): readonly [year: number, month: number, day: number] {
+  return zone === undefined
+    ? [date.getFullYear(), date.getMonth(), date.getDate()]
+    : [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
 }
 
 /** `24 Nov`, in the chosen time zone. */
 export function day(seconds: number): string {
-  const timeZone = zone === undefined ? {} : { timeZone: zone };
-  const format = { day: "numeric", month: "short", ...timeZone } as const;
-  return new Date(seconds * 1000).toLocaleDateString(undefined, format);
+  return format(new Date(seconds * 1000), DAY);
 }
 
 /** `just now`, `4 min ago`, `3 h ago`, `2 days ago`. */
