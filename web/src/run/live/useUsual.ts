@@ -38,9 +38,10 @@ export function useHistory(summary: PipelineSummary | undefined): {
 
 /** The usual times of a pipeline's commands, from earlier pipelines of its program. */
 export function useUsual(summary: PipelineSummary | undefined): UsualTimes {
+  const hasTimes = summary !== undefined && summary.started !== null;
   const { data, isLoading } = useQuery({
     ...usualQuery(summary?.pipeline),
-    enabled: summary !== undefined && total(summary.counts) <= MAX_COMPARED,
+    enabled: hasTimes && total(summary.counts) <= MAX_COMPARED,
   });
   return data ?? (isLoading ? LOADING : NONE);
 }
