@@ -250,6 +250,7 @@ class TableOrgs:
 
         Raises:
             ConflictError: ``before`` is not the last measurement.
+            ThrottledError: DynamoDB stays busy.
         """
         sizes = {name: getattr(now.stored, name) for name in _SIZES}
         first = before is None
@@ -263,10 +264,10 @@ class TableOrgs:
             _spending(org, month, whose, {"storage_dollars": each})
             for month, each in dollars.items()
         ]
-        try:
-            self._table.transact([self._table.update_operation(each) for each in (measured, *sums)])
-        except TransactionCancelledError as error:
-            raise ConflictError(f"{whose.pipeline_id} was measured meanwhile") from error
+        # Usage is added to the same sums; a conflict with that is no other measurement.
+        writes = [self._table.update_operation(each) for each in (measured, *sums)]
+        if self._table.try_transact(writes):
+            raise ConflictError(f"{whose.pipeline_id} was measured meanwhile")
 
     def _is_metered(self, org: str, month: str, key: str) -> bool:
         return self._table.get(table_keys.metered(org, month, key)) is not None
