@@ -157,9 +157,8 @@ def lineage_of(attempts: Sequence[AttemptFiles], name: str | None) -> Lineage:
     Raises:
         NotFoundError: no attempt wrote or saw it.
     """
-    nodes = tuple(
-        _node(each) for each in attempts if each.use.read or each.use.wrote or each.results
-    )
+    every = map(_node, attempts)
+    nodes = tuple(node for node in every if node.reads or node.writes or node.stale_count)
     if name is None:
         return Lineage(nodes=nodes, saved=_saved(attempts))
     writers = _writers(attempts)
