@@ -117,8 +117,10 @@ def kill(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Kill").click()
 
 
-def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) -> Any:
-    """Call a user's agent like the command line."""
+def agent_api(
+    person: Person, path: str, method: str = "GET", body: Any = None, **headers: str
+) -> Any:
+    """Call a user's agent like the command line, or with other headers."""
     directory = person.base / person.profile / "agent"
     url = json.loads((directory / "agent.json").read_text())["url"]
     request = urllib.request.Request(
@@ -128,6 +130,7 @@ def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) 
         headers={
             "Authorization": f"Bearer {(directory / 'token').read_text()}",
             "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
         },
     )
     with urllib.request.urlopen(request) as response:

@@ -77,7 +77,7 @@ def files_of_attempts(tree: TreeState, record: PipelineRecord, read: Readers) ->
     caches = {node.path: cache for node in execs if (cache := files_of(node.spec, record))}
     used = {node.path: newer for node in execs if (newer := _newer_sources(node, tree, record))}
     cached = [node.path for node in execs if node.spec.cache and node.state is State.DONE]
-    summed = () if len(cached) > _MAX_SUMMED else cached
+    summed = cached if len(cached) <= _MAX_SUMMED and switched_off(record) is None else ()
     wanted = {*caches, *used, *summed}
     if not wanted:  # a large tree has many attempts
         return []
@@ -159,15 +159,16 @@ def lineage_of(attempts: Sequence[AttemptFiles], name: str | None) -> Lineage:
     """
     every = map(_node, attempts)
     nodes = tuple(node for node in every if node.reads or node.writes or node.stale_count)
+    saved = _saved(attempts)
     if name is None:
-        return Lineage(nodes=nodes, saved=_saved(attempts))
+        return Lineage(nodes=nodes, saved=saved)
     writers = _writers(attempts)
     patterns = [name, f"{name.rstrip('/')}/"]
     known = {*writers, *(each for attempt in attempts for each in attempt.use.read)}
     found = sorted(each for each in known if names_file(patterns, each))
     if not found:
         raise NotFoundError(f"no command with reads= or writes= saw or wrote {name}")
-    return Lineage(nodes=nodes, origins=tuple(_origins(found, writers, (), 0)))
+    return Lineage(nodes=nodes, origins=tuple(_origins(found, writers, (), 0)), saved=saved)
 
 
 def _saved(attempts: Iterable[AttemptFiles]) -> CacheSavings | None:

@@ -248,8 +248,8 @@ class Lineage(Record):
     Attributes:
         nodes: The commands, in the order of the tree.
         origins: The attempts that wrote the file that was asked for, each before its sources.
-        saved: None: no outcome is from the cache, or the pipeline has more than 20,000 commands
-            with a cache.
+        saved: None: no outcome is from the cache. Of more than 20,000 commands with a cache, only
+            those with files count.
     """
 
     nodes: tuple[NodeFiles, ...] = ()

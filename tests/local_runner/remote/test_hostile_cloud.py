@@ -106,10 +106,17 @@ async def test_approval_is_decided_by_the_person_of_the_request(
     [
         (ALLOWABLE, ADA, Role.OWNER),
         (ALLOWABLE, relay.Caller(user="ada", program=True), None),
+        (ALLOWABLE, relay.Caller(user="ada", program=True, assistant="Claude Code"), None),
         (ALLOWABLE, relay.Caller(user="bob"), Role.VIEWER),
         ((LinkClass.READ, LinkClass.CONTROL), ADA, Role.VIEWER),
     ],
-    ids=["owner", "program of the owner", "other member", "without author"],
+    ids=[
+        "owner",
+        "program of the owner",
+        "assistant of the owner",
+        "other member",
+        "without author",
+    ],
 )
 async def test_action_through_the_link_has_the_right_to_decide_only_of_its_sender(
     agent: LinkedAgent,
@@ -125,7 +132,8 @@ async def test_action_through_the_link_has_the_right_to_decide_only_of_its_sende
         await cloud.until(lambda: bool(cloud.hellos))
         answer = await cloud.ask("control", caller=caller, params={"id": "p1"}, body=body)
 
-    assert answer.json()["detail"] == f"('/ask',) of p1: {Decider(caller.user, role)} skips"
+    decider = Decider(caller.user, role, caller.assistant)
+    assert answer.json()["detail"] == f"('/ask',) of p1: {decider} skips"
 
 
 async def test_schedules_of_the_cloud_start_no_script_and_their_pipelines_need_author(

@@ -7,7 +7,6 @@ import getpass
 import json
 import re
 import textwrap
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,18 +59,14 @@ def settle(person: Person, run: str) -> None:
 def rerun_by_assistant(person: Person, run: str, path: str, client: str) -> None:
     create = ("tokens", "create", "editor", "--local", "--assistant", "--allow", "control")
     token = json.loads(person.ask(*create, "--json").stdout)["token"]
-    directory = person.base / person.profile / "agent"
-    agent = json.loads((directory / "agent.json").read_text())["url"]
-    request = urllib.request.Request(
-        f"{agent}/api/v1/pipelines/{run}/control",
-        data=json.dumps({"action": "rerun", "paths": [path]}).encode(),
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Conducto-Client": client,
-        },
+    agent_api(
+        person,
+        f"/pipelines/{run}/control",
+        "POST",
+        {"action": "rerun", "paths": [path]},
+        Authorization=f"Bearer {token}",
+        Conducto_Client=client,
     )
-    urllib.request.urlopen(request).close()
 
 
 def test_rerun_by_an_assistant_is_labelled_in_the_open_tree_and_the_history(viewer: Viewer) -> None:
